@@ -1,0 +1,109 @@
+"""Run a worker in this process until it ends or a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+
+from outbox._version import __version__
+from outbox.delivery import Delivery
+from outbox.errors import ConfigurationError
+from outbox.policy import Policy
+from outbox.settings import Settings
+from outbox.store import Store
+from outbox.store.engine import open_engine
+from outbox.store.url import shown_url
+from outbox.worker import Counts, Mode, Worker
+
+logger = logging.getLogger("outbox.worker")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_PROGRESS_SECONDS = 0.2
+
+
+def build_worker(settings: Settings, mode: Mode) -> Worker:
+    """Build a worker. Raises `ConfigurationError` for settings that contradict each other."""
+    if settings.lease < 2 * settings.try_timeout:
+        msg = (
+            f"OUTBOX_LEASE ({settings.lease:g} s) is shorter than twice OUTBOX_TRY_TIMEOUT ({settings.try_timeout:g} s)"
+        )
+        hint = "A message could be sent again by another worker while it is still being sent by this one: lengthen the lease."
+        raise ConfigurationError(msg, hint=hint)
+    engine = open_engine(settings.database_url)
+    delivery = Delivery(settings, Policy.of(settings))
+    logger.info(
+        "outbox %s: %s -> %s, concurrency %d",
+        __version__,
+        shown_url(engine.url),
+        settings.endpoint,
+        settings.concurrency,
+    )
+    return Worker(Store(engine), delivery, settings, mode)
+
+
+def run_worker(settings: Settings, mode: Mode, on_progress: Callable[[Counts], None] | None = None) -> Counts:
+    """Run a worker to its end and return what it settled.
+
+    The first SIGTERM or SIGINT lets it finish what is in flight; the second ends the process at once with 128 + n.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        counts: Counts = runner.run(_run(settings, mode, on_progress))
+    logger.info(
+        "ended: %s", ", ".join(f"{getattr(counts, name)} {name.replace('_', ' ')}" for name in Counts.__slots__)
+    )
+    return counts
+
+
+async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], None] | None) -> Counts:
+    worker = build_worker(settings, mode)
+    async with _signals(worker), _progress(worker, on_progress):
+        await worker.run()
+    return worker.report.counts
+
+
+@contextlib.asynccontextmanager
+async def _signals(worker: Worker) -> AsyncIterator[None]:
+    loop, received = asyncio.get_running_loop(), list[int]()
+
+    def receive(number: int) -> None:
+        received.append(number)
+        if len(received) > 1:
+            logger.warning("second signal: ending at once; what is in flight will be sent again")
+            logging.shutdown()
+            os._exit(128 + number)
+        logger.info("stopping: finishing what is in flight")
+        worker.stop()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, receive, number)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _progress(worker: Worker, on_progress: Callable[[Counts], None] | None) -> AsyncIterator[None]:
+    async def report() -> None:
+        while on_progress is not None:
+            on_progress(worker.report.counts)
+            await asyncio.sleep(_PROGRESS_SECONDS)
+
+    task = asyncio.create_task(report())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not on Windows
+        return None
+    return uvloop.new_event_loop

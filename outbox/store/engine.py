@@ -1,0 +1,99 @@
+"""The outbox's own engines: worker and command line. The application brings its own for `enqueue`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from outbox._version import __version__
+from outbox.store.url import synchronous_url
+
+CONNECT_SECONDS = 5
+_LOCK_WAIT_SECONDS = 2
+_WRITE = "outbox_write"
+
+
+def open_engine(database_url: str, *, pool_size: int = 2) -> Engine:
+    """Build an engine with what each database needs; it connects at first use.
+
+    Error texts never hold bound parameters: they would be people's data.
+    """
+    url = synchronous_url(database_url)
+    name = url.get_backend_name()
+    options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": name != "sqlite"}
+    if name != "sqlite":
+        options |= {"pool_size": pool_size, "max_overflow": 0, "isolation_level": "READ COMMITTED"}
+    engine = create_engine(url, connect_args=_CONNECT_ARGS[name](url.get_driver_name()), **options)
+    _PREPARE[name](engine)
+    return engine
+
+
+def write_transaction(connection: Connection) -> Connection:
+    """Make the connection's next transaction one that writes: on SQLite it takes the write lock at its begin.
+
+    A deferred transaction that reads first and then writes fails at once when another wrote in between,
+    whatever the busy timeout.
+    """
+    return connection.execution_options(**{_WRITE: True})
+
+
+def _postgresql_arguments(driver: str) -> dict[str, Any]:
+    if driver not in {"psycopg", "psycopg2"}:
+        return {}
+    return {
+        "application_name": f"outbox/{__version__}",
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+    }
+
+
+def _mysql_arguments(driver: str) -> dict[str, Any]:
+    timeouts = {"connect_timeout": CONNECT_SECONDS}
+    if driver == "pymysql":
+        timeouts |= {"read_timeout": 25, "write_timeout": 25}
+    return timeouts | {"charset": "utf8mb4"}
+
+
+def _sqlite_arguments(_driver: str) -> dict[str, Any]:
+    return {"timeout": 10.0, "check_same_thread": False}
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """Nothing beyond the connection's arguments: session settings would leak through a transaction pooler."""
+
+
+def _prepare_mysql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {_LOCK_WAIT_SECONDS}")
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """We begin transactions ourselves; the journal mode of the user's file is not ours to change."""
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+_CONNECT_ARGS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "postgresql": _postgresql_arguments,
+    "mysql": _mysql_arguments,
+    "sqlite": _sqlite_arguments,
+}
+_PREPARE: dict[str, Callable[[Engine], None]] = {
+    "postgresql": _prepare_postgresql,
+    "mysql": _prepare_mysql,
+    "sqlite": _prepare_sqlite,
+}

@@ -1,0 +1,76 @@
+"""All that a worker asks of the database: each method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from outbox.errors import OutboxError
+from outbox.message import Message
+from outbox.store.claim import claim
+from outbox.store.heartbeat import farewell, heartbeat
+from outbox.store.release import release
+from outbox.store.requirements import check_server
+from outbox.store.settle import Settled, Settlement, settle
+from outbox.store.transactions import Transactions
+from outbox.store.trouble import explain
+from outbox.store.version import check_schema
+from outbox.store.waiting import Waiting, waiting
+
+TROUBLE = (DBAPIError, PoolTimeoutError)
+"""What a call raises when the database is at fault."""
+
+
+class Store:
+    """The worker's side of the database. One thread does all of its work."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._transactions = Transactions(engine)
+
+    def check(self) -> None:
+        """See that the server can do what the protocol needs and that the schema is ours.
+
+        Raises `ConfigurationError`, `SchemaOutdated`, or one of `TROUBLE`.
+        """
+        with self._engine.connect() as connection:
+            check_server(connection)
+            check_schema(connection)
+
+    def claim(self, destination: str, *, limit: int, free: int, lease: float) -> list[Message]:
+        """Claim due messages; see `outbox.store.claim`."""
+        return self._transactions.run(claim, destination, limit=limit, free=free, lease=lease)
+
+    def settle(self, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+        """Settle what was sent and release what was not, in one transaction."""
+        return self._transactions.run(_settle_and_release, outcomes, unsent)
+
+    def waiting(self, destination: str) -> Waiting:
+        """Count what is due at a destination."""
+        return self._transactions.run(waiting, destination)
+
+    def heartbeat(self, worker: UUID, host: str, pid: int, version: str) -> None:
+        """Say that the worker is alive."""
+        self._transactions.run(heartbeat, worker, host, pid, version)
+
+    def farewell(self, worker: UUID) -> None:
+        """Take the worker off the list."""
+        self._transactions.run(farewell, worker)
+
+    def explain(self, error: Exception) -> OutboxError | None:
+        """Say what one of `TROUBLE` means, for people."""
+        return explain(error, self._engine)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._transactions.close()
+        self._engine.dispose()
+
+
+def _settle_and_release(connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+    release(connection, unsent)
+    return settle(connection, outcomes)

@@ -1,0 +1,67 @@
+"""The driver's errors, mapped once to ours: unreachable, schema missing, or worth a repeat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from outbox.errors import DatabaseUnreachable, OutboxError, SchemaOutdated
+from outbox.store.url import shown_url
+
+_MISSING_TABLE = re.compile(
+    r"no such (?:table|column)|relation \"\S+\" does not exist|column \S+ does not exist|doesn't exist|Unknown column",
+    re.ASCII,
+)
+_REPEATABLE_MYSQL = {1205, 1213, 1020}
+_REPEATABLE_SQLSTATE = {"40001", "40P01", "55P03"}
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[None]:
+    """Turn the database's trouble into one sentence with a next step, for people at a command line."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        explanation = explain(error, engine)
+        if explanation is None:
+            raise
+        raise explanation from error
+
+
+def explain(error: Exception, engine: Engine) -> OutboxError | None:
+    """Say what a database error means, or None where it means a fault of ours."""
+    if is_schema_missing(error):
+        msg = f"The outbox's tables are missing or outdated in {shown_url(engine.url)}"
+        return SchemaOutdated(msg, hint="Run: outbox db upgrade")
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+        msg = f"The database {shown_url(engine.url)} cannot be used: {first_line(error)}"
+        return DatabaseUnreachable(msg, hint="Check OUTBOX_DATABASE_URL, and that the database runs and lets us in.")
+    return None
+
+
+def is_schema_missing(error: Exception) -> bool:
+    """Whether a table or column of ours is not there."""
+    return isinstance(error, (ProgrammingError, OperationalError)) and bool(_MISSING_TABLE.search(str(error.orig)))
+
+
+def is_repeatable(error: Exception) -> bool:
+    """Whether the database asks to run the transaction again: deadlock, lock timeout, serialization."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    code = error.orig.args[0] if error.orig.args else None
+    if code in _REPEATABLE_MYSQL or getattr(error.orig, "sqlstate", None) in _REPEATABLE_SQLSTATE:
+        return True
+    return "database is locked" in str(error.orig) or "database table is locked" in str(error.orig)
+
+
+def first_line(error: Exception) -> str:
+    """The driver's own words, one line of them; SQLAlchemy's additions left out."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    text = str(cause.args[1]) if len(cause.args) > 1 and isinstance(cause.args[0], int) else str(cause)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(cause).__name__

@@ -1,0 +1,83 @@
+"""The database's URL as an application writes it, mapped to a synchronous driver."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from urllib.parse import unquote
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from outbox.errors import ConfigurationError, DriverMissing
+
+# One dialect name a database (`mysql` also for MariaDB), so that every later `if` has three branches.
+_DATABASES = {
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+}
+_ASYNC_ONLY = {"asyncpg", "aiosqlite", "asyncmy", "aiomysql", "pg8000_async", "psycopg_async"}
+_DEFAULT_DRIVER = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": "pysqlite"}
+_MODULES = {"pysqlite": "sqlite3", "mysqldb": "MySQLdb"}
+_EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
+
+
+def synchronous_url(text: str) -> URL:
+    """Map any URL that an application uses to the one that our engines use.
+
+    Raises `ConfigurationError` for what is no URL or another database, `DriverMissing` with the install command.
+    """
+    url = _parse(text)
+    name, _, driver = url.drivername.partition("+")
+    database = _DATABASES.get(name)
+    if database is None:
+        msg = f"OUTBOX_DATABASE_URL names the database {name!r}"
+        raise ConfigurationError(msg, hint="The outbox lives in SQLite, PostgreSQL, MariaDB or MySQL.")
+    if driver in _ASYNC_ONLY or not driver or (driver != _DEFAULT_DRIVER[database] and not _installed(driver)):
+        driver = _DEFAULT_DRIVER[database]
+    if not _installed(driver):
+        extra = _EXTRAS[driver]
+        msg = f"The driver {driver} for {database} is not installed"
+        raise DriverMissing(msg, hint=f"Run: pip install 'overcentric-outbox[{extra}]'")
+    url = url.set(drivername=f"{database}+{driver}")
+    return _absolute(url) if database == "sqlite" else _translate_options(url)
+
+
+def shown_url(url: URL) -> str:
+    """The URL without its password, for people and logs."""
+    query = {key: "***" if "pass" in key.lower() else value for key, value in url.query.items()}
+    return unquote(url.set(query=query).render_as_string(hide_password=True))
+
+
+def _parse(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        # The text itself stays out of the message: it may hold a password.
+        msg = "OUTBOX_DATABASE_URL is not a database URL"
+        hint = "Write it like postgresql://user:password@host/database or sqlite:////var/lib/app/app.db."
+        raise ConfigurationError(msg, hint=hint) from error
+    return url
+
+
+def _installed(driver: str) -> bool:
+    return importlib.util.find_spec(_MODULES.get(driver, driver)) is not None
+
+
+def _absolute(url: URL) -> URL:
+    """A relative path means another file in every working directory: make it absolute, so that it shows."""
+    if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
+        return url
+    return url.set(database=str(Path(str(url.database)).absolute()))
+
+
+def _translate_options(url: URL) -> URL:
+    """Translate TLS: asyncpg spells it `ssl=require`, libpq `sslmode=require`."""
+    if "ssl" in url.query and url.drivername.endswith(("+psycopg", "+psycopg2")):
+        mode = url.query["ssl"]
+        url = url.difference_update_query(["ssl"])
+        return url.update_query_dict({"sslmode": "require" if mode in {"true", "True", "1"} else mode})
+    return url

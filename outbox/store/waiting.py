@@ -1,0 +1,38 @@
+"""What is left to do at a destination: how a draining worker knows that it is done."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, case, exists, func, select
+
+from outbox.schema import destination, message, utc_now
+from outbox.store.statements import IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is due at a destination, claimed or not."""
+
+    due: int
+    """Messages that could be claimed now, were the destination not paused."""
+    leased: int
+    """Messages that a worker holds."""
+    paused: bool
+
+
+def waiting(connection: Connection, name: str) -> Waiting:
+    """Count what is due. Messages that wait for a later attempt do not count."""
+    row = connection.execute(_count(), {"destination": name}).one()
+    return Waiting(row.due, row.total - row.due, bool(row.paused))
+
+
+@functools.cache
+def _count() -> Select[Any]:
+    paused = exists().where(destination.c.name == bindparam("destination"), destination.c.paused_until > utc_now())
+    query: Select[Any] = select(
+        func.count(case((IS_FREE, 1))).label("due"), func.count().label("total"), paused.label("paused")
+    ).where(message.c.destination == bindparam("destination"), IS_PENDING, IS_UNKEYED, IS_DUE)
+    return query

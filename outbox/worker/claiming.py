@@ -1,0 +1,121 @@
+"""Claim: keep the senders' queue filled, no fuller than they can empty soon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from enum import Enum
+
+from outbox.clock import lease_clock
+from outbox.errors import OutboxError, TryLater
+from outbox.message import Message
+from outbox.settings import Settings
+from outbox.store import TROUBLE, Store
+from outbox.worker.pace import Backoff, Poll, Prefetch
+from outbox.worker.report import Report
+from outbox.worker.sending import Senders
+from outbox.worker.settling import Settler
+from outbox.worker.thread import StoreThread
+
+
+class Mode(Enum):
+    """When a worker ends by itself."""
+
+    FOREVER = "forever"
+    DRAIN = "drain"
+    """When nothing is due and nothing is leased to others."""
+    ONCE = "once"
+    """After one claim."""
+
+
+class Claimer:
+    """Asks the database for due messages: at once while there is work, slower and slower when idle."""
+
+    def __init__(self, store: Store, thread: StoreThread, report: Report, settings: Settings, mode: Mode) -> None:
+        self.stopping = asyncio.Event()
+        self._store = store
+        self._thread = thread
+        self._report = report
+        self._settings = settings
+        self._mode = mode
+        self._destination = "overcentric"
+        self._backoff = Backoff()
+        self._poll = Poll()
+
+    async def until_ready(self) -> None:
+        """Wait for a database that answers and holds our schema; a draining worker does not wait."""
+        while not self.stopping.is_set():
+            try:
+                await self._thread.call(self._store.check)
+            except (*TROUBLE, OutboxError) as error:
+                await self._bear(error)
+            else:
+                self._report.works()
+                return
+
+    async def run(self, senders: Senders, settler: Settler) -> None:
+        """Claim until stopped, or as the mode says."""
+        prefetch, asked = Prefetch(self._settings.concurrency), lease_clock()
+        while not self.stopping.is_set():
+            await self._until_hungry(senders, settler)
+            begun, senders.begun, now = senders.begun, 0, lease_clock()
+            prefetch.observe(begun, now - asked)
+            asked, senders.low = now, prefetch.size // 2
+            wanted = prefetch.size - senders.waiting
+            try:
+                claimed = await self._claim(wanted, senders)
+                is_finished = self._mode is Mode.ONCE or (not claimed and await self._is_drained(senders, settler))
+            except TROUBLE as error:
+                await self._bear(error)
+                continue
+            self._backoff.reset()
+            self._report.works()
+            if is_finished:
+                return
+            await self._pause(self._wait(claimed, wanted))
+
+    async def _until_hungry(self, senders: Senders, settler: Settler) -> None:
+        """Wait until half of what should be held ready has been taken, and until settles work."""
+        while not self.stopping.is_set() and (senders.waiting > senders.low or not settler.works.is_set()):
+            senders.hungry.clear()
+            await senders.hungry.wait()
+
+    async def _claim(self, wanted: int, senders: Senders) -> list[Message]:
+        if self._settings.delivery == "off" or self.stopping.is_set():
+            return []
+        lease, free = self._settings.lease, senders.free
+        claimed = await self._thread.call(self._store.claim, self._destination, limit=wanted, free=free, lease=lease)
+        senders.feed(claimed)
+        return claimed
+
+    def _wait(self, claimed: list[Message], wanted: int) -> float:
+        if not claimed:
+            return self._poll.wait()
+        self._poll.found()
+        return 0.0 if len(claimed) >= wanted else Poll.GATHER
+
+    async def _is_drained(self, senders: Senders, settler: Settler) -> bool:
+        """Whether a draining worker is done. Raises `TryLater` when what is due cannot be sent now."""
+        if self._mode is not Mode.DRAIN or senders.is_busy or settler.is_busy:
+            return False
+        waiting = await self._thread.call(self._store.waiting, self._destination)
+        is_off = self._settings.delivery == "off"
+        if waiting.due and (waiting.paused or is_off):
+            why = "is switched off by OUTBOX_DELIVERY=off" if is_off else "is paused"
+            msg = f"{waiting.due} messages are due, but delivery to {self._destination} {why}"
+            raise TryLater(msg, hint="Run again later.")
+        return not waiting.due and not waiting.leased
+
+    async def _bear(self, error: Exception) -> None:
+        """Wait out the database's trouble. What a person must repair first ends a worker that does not wait."""
+        explained = error if isinstance(error, OutboxError) else self._store.explain(error)
+        if explained is not None and (self._mode is not Mode.FOREVER or explained.exit_code == 78):
+            raise explained from error
+        self._report.trouble(explained, error)
+        await self._pause(self._backoff.wait())
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but wake when asked to stop."""
+        if seconds:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), seconds)

@@ -1,0 +1,163 @@
+"""Send: a bounded number of senders empty the queue that the claimer fills."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from outbox.clock import lease_clock
+from outbox.delivery import Delivery
+from outbox.message import Message
+from outbox.worker.report import logger
+from outbox.worker.settling import Settler
+
+
+class Senders:
+    """`concurrency` coroutines, each with at most one message in its hands."""
+
+    def __init__(self, delivery: Delivery, settler: Settler, concurrency: int) -> None:
+        self.hungry = asyncio.Event()
+        """Set when no more than `low` messages wait."""
+        self.low = 0
+        self.begun = 0
+        """Messages begun since somebody last reset it."""
+        self._delivery = delivery
+        self._settler = settler
+        self._concurrency = concurrency
+        self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._in_flight = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing = False
+        self._returning: deque[asyncio.Future[None]] = deque()
+
+    def start(self) -> None:
+        """Start the senders."""
+        for _ in range(self._concurrency):
+            self._start_one()
+
+    def _start_one(self) -> None:
+        task = asyncio.create_task(self._send_all())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that no sender has taken yet."""
+        return self._queue.qsize()
+
+    @property
+    def free(self) -> int:
+        """Senders that wait for work."""
+        return max(0, self._concurrency - self._in_flight - self.waiting)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any message waits or is in flight."""
+        return bool(self._in_flight or self.waiting)
+
+    def feed(self, messages: list[Message]) -> None:
+        """Queue messages that were claimed."""
+        for message in messages:
+            self._queue.put_nowait(message)
+
+    async def finish(self, stopping: asyncio.Event, drain_timeout: float) -> None:
+        """Let the senders empty the queue. Once stopped, only finish what is in flight, up to the drain time."""
+        self._finishing = True
+        self._end_queue()
+        tasks = list(self._tasks)
+        ended: asyncio.Future[Any] = asyncio.gather(*tasks)
+        stopped: asyncio.Future[Any] = asyncio.create_task(stopping.wait())
+        await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        self._empty_queue()
+        self._end_queue()
+        await asyncio.wait([ended], timeout=drain_timeout)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    def _end_queue(self) -> None:
+        for _ in self._tasks:
+            self._queue.put_nowait(None)
+
+    def _empty_queue(self) -> None:
+        while not self._queue.empty():
+            message = self._queue.get_nowait()
+            if message is not None:
+                self._settler.release(message)
+
+    async def _send_all(self) -> None:
+        place = SenderPlace(self)
+        while (message := await self._queue.get()) is not None:
+            if self._queue.qsize() <= self.low:
+                self.hungry.set()
+            if not self._settler.works.is_set():
+                await self._until_settles_work(message)
+            self._in_flight += 1
+            try:
+                await self._send(message, place)
+            finally:
+                self._in_flight -= 1
+            if not place.held:
+                return
+        if self._returning:
+            self._returning.popleft().set_result(None)
+
+    async def _until_settles_work(self, message: Message) -> None:
+        try:
+            await self._settler.works.wait()
+        except asyncio.CancelledError:
+            self._settler.release(message)
+            raise
+
+    async def _send(self, message: Message, place: SenderPlace) -> None:
+        began = lease_clock()
+        try:
+            outcome = await self._delivery.attempt(message, place)
+        except asyncio.CancelledError:
+            self._settler.settle(message, self._delivery.cut_off(message, began))
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the loop and the other messages go on
+            # Not the destination's doing but ours: the claim expires, and the message is claimed again.
+            logger.exception("sending %s raised; it will be claimed again when its lease has expired", message.id)
+            return
+        self.begun += 1
+        if outcome is None:
+            self._settler.release(message)
+        else:
+            self._settler.settle(message, outcome)
+
+    def substitute(self) -> bool:
+        """Let a new sender work in the place of one that sleeps. Not while the senders finish."""
+        if not self._finishing:
+            self._start_one()
+        return not self._finishing
+
+    async def return_place(self) -> None:
+        """Wait until a sender has ended, so that the one that slept may send in its place."""
+        if self._finishing:
+            return
+        returning = asyncio.get_running_loop().create_future()
+        self._returning.append(returning)
+        self._queue.put_nowait(None)
+        await returning
+
+
+class SenderPlace:
+    """The right to send, held by a sender; while it sleeps between tries another sends in its stead."""
+
+    def __init__(self, senders: Senders) -> None:
+        self.held = True
+        self._senders = senders
+
+    def release(self) -> None:
+        """Give the place to another sender."""
+        if self.held:
+            self.held = not self._senders.substitute()
+
+    async def acquire(self) -> None:
+        """Take a place again."""
+        if not self.held:
+            await self._senders.return_place()
+            self.held = True

@@ -1,0 +1,100 @@
+"""Settle: outcomes gather while the last group is being written, and are the next group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from outbox.clock import lease_clock
+from outbox.message import Message, Outcome
+from outbox.store import TROUBLE, Settled, Settlement, Store
+from outbox.worker.pace import Backoff
+from outbox.worker.report import Report, logger
+from outbox.worker.thread import StoreThread
+
+LAST_SETTLE_SECONDS = 10.0
+"""How long a stopping worker keeps trying to record its last outcomes while the database fails."""
+
+LOCKED_SECONDS = 0.5
+"""How long a row that somebody else has locked is left alone."""
+
+
+class Settler:
+    """Writes outcomes and gives back what was not sent: at once when idle, in groups when busy, no timer."""
+
+    def __init__(self, store: Store, thread: StoreThread, report: Report) -> None:
+        self.works = asyncio.Event()
+        """Clear while the database does not take settles: then nothing is claimed and nothing sent."""
+        self.works.set()
+        self._store = store
+        self._thread = thread
+        self._report = report
+        self._outcomes: list[Settlement] = []
+        self._unsent: list[Message] = []
+        self._gathered = asyncio.Event()
+        self._writing = False
+        self._give_up_at: float | None = None
+        self.on_recovery: Callable[[], None] = lambda: None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything waits to be written."""
+        return bool(self._outcomes or self._unsent or self._writing)
+
+    def settle(self, message: Message, outcome: Outcome) -> None:
+        """Take an outcome for the next group."""
+        self._outcomes.append((message, outcome))
+        self._gathered.set()
+
+    def release(self, message: Message) -> None:
+        """Take a message to give back, uncharged, with the next group."""
+        self._unsent.append(message)
+        self._gathered.set()
+
+    def finish(self) -> None:
+        """Let `run` return when all is written; give up on a database that keeps failing."""
+        self._give_up_at = lease_clock() + LAST_SETTLE_SECONDS
+        self._gathered.set()
+
+    async def run(self) -> None:
+        """Write group after group."""
+        while True:
+            await self._gathered.wait()
+            self._gathered.clear()
+            outcomes, self._outcomes = self._outcomes, []
+            unsent, self._unsent = self._unsent, []
+            if outcomes or unsent:
+                self._writing = True
+                await self._write(outcomes, unsent)
+                self._writing = False
+            elif self._give_up_at is not None:
+                return
+
+    async def _write(self, outcomes: list[Settlement], unsent: list[Message]) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                result = await self._thread.call(self._store.settle, outcomes, unsent)
+            except TROUBLE as error:
+                self.works.clear()
+                self._report.trouble(self._store.explain(error), error)
+                if self._give_up_at is not None and lease_clock() > self._give_up_at:
+                    logger.error("%d outcomes could not be recorded: those messages will be sent again", len(outcomes))
+                    return
+                await asyncio.sleep(backoff.wait())
+            else:
+                self._report.settled(outcomes, len(unsent), result)
+                self._recover()
+                self._postpone(result)
+                return
+
+    def _recover(self) -> None:
+        if not self.works.is_set():
+            self._report.works()
+            self.works.set()
+            self.on_recovery()
+
+    def _postpone(self, result: Settled) -> None:
+        if result.locked:
+            self._outcomes.extend(result.locked)
+            asyncio.get_running_loop().call_later(LOCKED_SECONDS, self._gathered.set)
