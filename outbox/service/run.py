@@ -14,6 +14,7 @@ from outbox.delivery import Delivery
 from outbox.errors import ConfigurationError
 from outbox.policy import Policy
 from outbox.settings import Settings
+from outbox.settings.values import show_duration
 from outbox.store import Store
 from outbox.store.engine import open_engine
 from outbox.store.url import shown_url
@@ -25,24 +26,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PROGRESS_SECONDS = 0.2
 
 
-def build_worker(settings: Settings, mode: Mode) -> Worker:
-    """Build a worker. Raises `ConfigurationError` for settings that contradict each other."""
+def check_settings(settings: Settings) -> None:
+    """See that a worker can run with these settings. Raises `ConfigurationError` where two contradict each other."""
     if settings.lease < 2 * settings.try_timeout:
         msg = (
-            f"OUTBOX_LEASE ({settings.lease:g} s) is shorter than twice OUTBOX_TRY_TIMEOUT ({settings.try_timeout:g} s)"
+            f"OUTBOX_LEASE ({show_duration(settings.lease)}) is shorter than "
+            f"twice OUTBOX_TRY_TIMEOUT ({show_duration(settings.try_timeout)})"
         )
-        hint = "A message could be sent again by another worker while it is still being sent by this one: lengthen the lease."
+        hint = "Another worker could send a message again while this one still sends it: lengthen the lease."
         raise ConfigurationError(msg, hint=hint)
-    engine = open_engine(settings.database_url)
-    delivery = Delivery(settings, Policy.of(settings))
-    logger.info(
-        "outbox %s: %s -> %s, concurrency %d",
-        __version__,
-        shown_url(engine.url),
-        settings.endpoint,
-        settings.concurrency,
-    )
-    return Worker(Store(engine), delivery, settings, mode)
 
 
 def run_worker(settings: Settings, mode: Mode, on_progress: Callable[[Counts], None] | None = None) -> Counts:
@@ -59,9 +51,16 @@ def run_worker(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
 
 
 async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], None] | None) -> Counts:
-    worker = build_worker(settings, mode)
-    async with _signals(worker), _progress(worker, on_progress):
-        await worker.run()
+    check_settings(settings)
+    engine = open_engine(settings.database_url)
+    try:
+        worker = Worker(Store(engine), Delivery(settings, Policy.of(settings)), settings, mode)
+        where = f"{shown_url(engine.url)} -> {settings.endpoint}"
+        logger.info("outbox %s: %s, concurrency %d", __version__, where, settings.concurrency)
+        async with _signals(worker), _progress(worker, on_progress):
+            await worker.run()
+    finally:
+        engine.dispose()
     return worker.report.counts
 
 

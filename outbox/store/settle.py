@@ -59,20 +59,26 @@ def _settle_delivered(
 ) -> None:
     ids = id_list(settlement[0].id for settlement in group)
     values = {"ids": ids, "token": token, "status": status}
-    if connection.execute(_deliver(connection.dialect.name), values).rowcount != len(ids):
+    if connection.dialect.name == "mysql":
+        values["ids"] = _held(connection, token, ids)
+    if not values["ids"] or connection.execute(_deliver(connection.dialect.name), values).rowcount != len(ids):
         _sort_out(connection, token, group, missed)
 
 
 def _settle_others(connection: Connection, token: UUID, group: Sequence[Settlement], missed: Missed) -> None:
     """Lock first, so that the rows, their attempts and the fence agree."""
     ids = id_list(settlement[0].id for settlement in group)
-    found = connection.execute(_lock(connection.dialect.name), {"ids": ids, "token": token}).scalars()
-    held = set(found)
+    held = set(_held(connection, token, ids))
     mine = [settlement for settlement in group if settlement[0].id in held]
     if len(mine) != len(group):
         _sort_out(connection, token, [each for each in group if each[0].id not in held], missed)
     write_retries(connection, [(each, outcome) for each, outcome in mine if isinstance(outcome, Retry)])
     write_failed(connection, [(each, outcome) for each, outcome in mine if isinstance(outcome, Failed)])
+
+
+def _held(connection: Connection, token: UUID, ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Lock those that the claim still holds and nobody else has locked."""
+    return connection.execute(_lock(connection.dialect.name), {"ids": ids, "token": token}).scalars().all()
 
 
 def _sort_out(connection: Connection, token: UUID, group: Sequence[Settlement], missed: Missed) -> None:
@@ -152,8 +158,8 @@ def _deliver(dialect_name: str) -> Update:
     }
     where: Iterable[Any] = (id_among(dialect_name), *_FENCE)
     if dialect_name == "postgresql":
-        # A plain UPDATE would wait for as long as anybody holds one of the rows. MariaDB has a short lock
-        # timeout of ours instead, SQLite no row locks.
+        # A plain UPDATE would wait for as long as anybody holds one of the rows. On MariaDB, where UPDATE
+        # takes no such subquery, `_held` goes before; SQLite has no row locks.
         held = select(message.c.id).where(*where).with_for_update(skip_locked=True).cte("held")
         where = (message.c.id == held.c.id,)
     return update(message).where(*where).values(values)

@@ -66,9 +66,8 @@ class Store:
         return explain(error, self._engine)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Give the connection back. The engine belongs to who opened it."""
         self._transactions.close()
-        self._engine.dispose()
 
 
 def _settle_and_release(connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:

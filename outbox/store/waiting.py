@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, case, exists, func, select
 
@@ -30,9 +29,8 @@ def waiting(connection: Connection, name: str) -> Waiting:
 
 
 @functools.cache
-def _count() -> Select[Any]:
+def _count() -> Select[int, int, bool]:
     paused = exists().where(destination.c.name == bindparam("destination"), destination.c.paused_until > utc_now())
-    query: Select[Any] = select(
+    return select(
         func.count(case((IS_FREE, 1))).label("due"), func.count().label("total"), paused.label("paused")
     ).where(message.c.destination == bindparam("destination"), IS_PENDING, IS_UNKEYED, IS_DUE)
-    return query

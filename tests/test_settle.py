@@ -1,0 +1,175 @@
+"""Settle and release: what becomes of a row, and what the fence keeps out."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from support.databases import Database
+from support.rows import an_attempt, attempts, claim, expire, look, put
+
+from outbox.message import Delivered, Failed, FailureReason, Message, Retry
+from outbox.schema import message
+from outbox.store import Settled, Settlement, Store
+from outbox.store.settle import UNRECORDABLE
+
+
+def settle(database: Database, *outcomes: Settlement, unsent: tuple[Message, ...] = ()) -> Settled:
+    with closing(Store(database.engine)) as store:
+        return store.settle(outcomes, unsent)
+
+
+def test_delivered(database: Database) -> None:
+    """A delivered message is settled with the answer's status, and nobody holds it."""
+    ids = put(database, 3)
+    result = settle(database, *[(each, Delivered(202)) for each in claim(database)])
+    assert result == Settled([], [])
+    for identity in ids:
+        row = look(database, identity)
+        assert (row.state, row.last_status, row.attempts) == ("delivered", 202, 0)
+        assert row.claimed_until is None
+        assert row.settled_at >= row.created_at
+
+
+def test_to_be_tried_again(database: Database) -> None:
+    """A rescheduled message is due after its delay, charged one attempt, and the attempt is on record."""
+    (identity,) = put(database)
+    (held,) = claim(database)
+    settle(database, (held, Retry(90.0, an_attempt(began=held.claim.until - 60))))
+    row = look(database, identity)
+    assert (row.state, row.attempts, row.last_status, row.last_error) == ("pending", 1, 500, "HTTP 500")
+    assert row.claimed_until is None
+    (logged,) = attempts(database, identity)
+    assert timedelta(seconds=88) < row.due_at - logged.started_at < timedelta(seconds=95)
+    assert (logged.attempt, logged.tries, logged.duration_ms) == (1, 2, 250)
+    assert (logged.status, logged.certainty, logged.error, logged.response) == (500, "unknown", "HTTP 500", "oops")
+    assert claim(database) == []
+
+
+def test_cut_off_by_our_own_shutdown(database: Database) -> None:
+    """An uncharged retry is due at once, and counts neither as an attempt nor as a lost claim."""
+    (identity,) = put(database)
+    (held,) = claim(database)
+    settle(database, (held, Retry(0.0, an_attempt(), charged=False)))
+    (again,) = claim(database)
+    assert (again.id, again.attempts) == (identity, 0)
+    assert look(database, identity).lost == 0
+
+
+def test_failed(database: Database) -> None:
+    """A failed message says why, and its last attempt is charged and on record."""
+    (identity,) = put(database, attempts=4)
+    (held,) = claim(database)
+    settle(database, (held, Failed(FailureReason.EXHAUSTED, an_attempt(status=None, error="connection refused"))))
+    row = look(database, identity)
+    assert (row.state, row.failure_reason, row.attempts) == ("failed", "exhausted", 5)
+    assert (row.last_status, row.last_error) == (None, "connection refused")
+    assert row.settled_at is not None
+    assert [each.attempt for each in attempts(database, identity)] == [5]
+
+
+def test_a_settle_forgets_lost_claims(database: Database) -> None:
+    """Once a worker has lived to tell what became of a message, it is no suspect any more."""
+    (identity,) = put(database)
+    claim(database)
+    expire(database)
+    (held,) = claim(database)
+    assert look(database, identity).lost == 1
+    settle(database, (held, Retry(0.0, an_attempt())))
+    assert look(database, identity).lost == 0
+
+
+OUTCOMES = [Delivered(200), Retry(5.0, an_attempt()), Failed(FailureReason.REJECTED, an_attempt())]
+
+
+@pytest.mark.parametrize("late", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+@pytest.mark.parametrize("is_settled", [False, True], ids=["held by another", "settled by another"])
+def test_a_late_settle_changes_nothing(database: Database, late: Settlement, *, is_settled: bool) -> None:
+    """A worker that outlived its lease learns that it lost it; the row is as the new holder left it."""
+    put(database, 2)
+    mine, fresh = claim(database)
+    expire(database)
+    (theirs, _) = claim(database)
+    if is_settled:
+        settle(database, (theirs, Delivered(200)))
+    before = look(database, mine.id)
+    result = settle(database, (mine, late))  # type: ignore[arg-type]
+    assert [each.id for each, _ in result.lost] == [mine.id]
+    assert look(database, mine.id) == before
+    assert attempts(database, mine.id) == []
+    assert fresh.id != mine.id
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+def test_a_settle_may_be_repeated(database: Database, outcome: Settlement) -> None:
+    """After a COMMIT whose answer was lost the same settle is written again: it changes nothing and is not called lost."""
+    put(database)
+    (held,) = claim(database)
+    settle(database, (held, outcome))  # type: ignore[arg-type]
+    once, logged = look(database, held.id), attempts(database, held.id)
+    assert settle(database, (held, outcome)) == Settled([], [])  # type: ignore[arg-type]
+    assert look(database, held.id) == once
+    assert attempts(database, held.id) == logged
+
+
+def test_one_group_holds_outcomes_of_every_kind_and_of_several_claims(database: Database) -> None:
+    """What has gathered is settled together, each message by its own claim and outcome."""
+    put(database, 6)
+    first, second = claim(database, 3), claim(database, 3)
+    group: list[Settlement] = [
+        (first[0], Delivered(200)),
+        (first[1], Retry(5.0, an_attempt())),
+        (second[0], Delivered(200)),
+        (second[1], Delivered(204)),
+        (second[2], Failed(FailureReason.REJECTED, an_attempt())),
+    ]
+    assert settle(database, *group, unsent=(first[2],)) == Settled([], [])
+    states = [look(database, each.id).state for each in (*first, *second)]
+    assert states == ["delivered", "pending", "pending", "delivered", "delivered", "failed"]
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+def test_a_row_locked_by_another_is_left_for_the_next_group(database: Database, outcome: Settlement) -> None:
+    """Somebody's open transaction on one row holds up that row alone."""
+    put(database, 2)
+    stuck, free = claim(database)
+    with database.engine.connect() as connection, connection.begin():
+        connection.execute(select(message.c.id).where(message.c.id == stuck.id).with_for_update())
+        result = settle(database, (stuck, outcome), (free, outcome))  # type: ignore[arg-type]
+    assert [each.id for each, _ in result.locked] == [stuck.id]
+    assert look(database, free.id).claimed_until is None
+    assert settle(database, *result.locked) == Settled([], [])
+    assert look(database, stuck.id).claimed_until is None
+
+
+def test_a_text_that_the_database_refuses_does_not_stop_the_settle(database: Database) -> None:
+    """Recording a failure cannot itself fail: where the text cannot be stored, a constant stands for it."""
+    (identity,) = put(database)
+    (held,) = claim(database)
+    settle(database, (held, Retry(5.0, an_attempt(error="a lone surrogate \ud800", response="\udfff"))))
+    row = look(database, identity)
+    assert (row.attempts, row.last_error) == (1, UNRECORDABLE)
+    assert [(each.error, each.response) for each in attempts(database, identity)] == [(UNRECORDABLE, None)]
+
+
+def test_release_charges_nothing(database: Database) -> None:
+    """A message given back is claimable at once, without an attempt and without a lost claim."""
+    (identity,) = put(database)
+    settle(database, unsent=tuple(claim(database)))
+    row = look(database, identity)
+    assert (row.claim_token, row.claimed_until, row.attempts) == (None, None, 0)
+    (again,) = claim(database)
+    assert (again.id, look(database, identity).lost) == (identity, 0)
+
+
+def test_a_late_release_changes_nothing(database: Database) -> None:
+    """A worker that outlived its lease cannot give away what another holds."""
+    put(database)
+    (mine,) = claim(database)
+    expire(database)
+    (theirs,) = claim(database)
+    settle(database, unsent=(mine,))
+    assert look(database, theirs.id).claim_token == theirs.claim.token
