@@ -87,37 +87,41 @@ def test_a_claim_does_not_wait_for_another_one(database: Database) -> None:
     """While one worker's claim is still open, another worker gets the next messages, at once and no others."""
     ids = put(database, 6)
     with database.engine.connect() as connection, write_transaction(connection).begin():
-        first = claim_in(connection, "overcentric", limit=3, free=3, lease=LEASE)
+        first = claim_in(connection, "overcentric", limit=3, free=3, alone=False, lease=LEASE).messages
         second = claim(database, 3)
     assert [each.id for each in first] == ids[:3]
     assert [each.id for each in second] == ids[3:]
 
 
 def test_after_two_lost_claims_a_message_is_claimed_alone(database: Database) -> None:
-    """A message that may kill its worker takes no neighbour with it."""
-    suspect, *others = put(database, 3)
-    with database.engine.begin() as connection:
-        connection.execute(update(message).where(message.c.id == suspect).values(lost=2))
-    assert [each.id for each in claim(database)] == [suspect]
-    assert [each.id for each in claim(database)] == others
-
-
-def test_a_suspect_behind_others_waits_for_its_turn(database: Database) -> None:
-    """A suspect that is not the first in line is left out of the claim, and is claimed next, alone."""
+    """A message that may kill its worker is left to a worker with nothing else in hand, which takes it alone."""
     first, suspect, last = put(database, 3)
     with database.engine.begin() as connection:
         connection.execute(update(message).where(message.c.id == suspect).values(lost=2))
-    assert [each.id for each in claim(database)] == [first, last]
-    assert [each.id for each in claim(database)] == [suspect]
+    with closing(Store(database.engine)) as store:
+        among_others = store.claim("overcentric", limit=10, free=10, alone=False, lease=LEASE)
+        assert [each.id for each in among_others.messages] == [first, last]
+        assert among_others.suspects
+    assert [each.id for each in claim(database, alone=True)] == [suspect]
+
+
+def test_a_suspect_goes_before_others_to_an_idle_worker(database: Database) -> None:
+    """An idle worker asked for a suspect gets one even where calm messages have been due for longer."""
+    _, suspect = put(database, 2)
+    with database.engine.begin() as connection:
+        connection.execute(update(message).where(message.c.id == suspect).values(lost=2))
+    assert [each.id for each in claim(database, alone=True)] == [suspect]
 
 
 def test_a_third_lost_claim_fails_the_message(database: Database) -> None:
     """After exactly three workers were lost with a message it is failed, with an attempt that says so; others go on."""
     poison, mate = put(database, 2)
+    with database.engine.begin() as connection:
+        connection.execute(update(message).where(message.c.id == mate).values(due_at=utc_after(3600)))
     for _ in range(3):
-        assert poison in {each.id for each in claim(database)}
+        assert [each.id for each in claim(database, alone=True)] == [poison]
         expire(database)
-    assert [each.id for each in claim(database)] == [mate]
+    assert claim(database) == []
     row = look(database, poison)
     assert (row.state, row.failure_reason) == ("failed", "worker_lost")
     assert "its worker was lost three times" in row.last_error

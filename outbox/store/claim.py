@@ -23,42 +23,55 @@ LOST = 3
 """Claims lost with their worker after which a message is failed (`worker_lost`)."""
 
 
-def claim(connection: Connection, name: str, *, limit: int, free: int, lease: float) -> list[Message]:
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim took, and what it left."""
+
+    messages: Sequence[Message]
+    suspects: bool = False
+    """Whether suspects are due: they are claimed alone, by a worker that has nothing else in hand."""
+
+
+def claim(connection: Connection, name: str, *, limit: int, free: int, alone: bool, lease: float) -> Claimed:
     """Claim up to `limit` due messages of the destination `name` for `lease` seconds.
 
     `free` is the number of senders that wait for work. Messages to be parked in doubt are claimed only for
-    those: a queued one would be parked for nothing if the worker died. Selecting and updating are two
-    statements on purpose: in one, PostgreSQL may run the limited subquery twice and claim more.
+    those: a queued one would be parked for nothing if the worker died. With `alone` a single suspect is claimed
+    if there is one, else what is calm. Selecting and updating are two statements on purpose: in one, PostgreSQL
+    may run the limited subquery twice and claim more.
     """
     began = lease_clock()
     held = Claim(uuid4(), began + lease)
     rows = connection.execute(_select_due(with_parked=free > 0), {"destination": name, "limit": limit}).all()
-    chosen = _choose(rows, free)
+    chosen = _choose(rows, free, alone=alone)
     doomed = [(_claimed(row, name, held), _last_words(row, began)) for row in chosen.doomed]
     if chosen.taken or doomed:
         ids = id_list([row.id for row in chosen.taken] + [lost.id for lost, _ in doomed])
         connection.execute(_take(connection.dialect.name), {"ids": ids, "token": held.token, "lease": lease})
     if doomed:
         write_failed(connection, doomed)
-    return [_claimed(row, name, held) for row in chosen.taken]
+    return Claimed([_claimed(row, name, held) for row in chosen.taken], chosen.suspects)
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
     taken: Sequence[Row[Any]]
-    doomed: Sequence[Row[Any]]
+    doomed: Sequence[Row[Any]] = ()
+    suspects: bool = False
 
 
-def _choose(rows: Sequence[Row[Any]], free: int) -> _Choice:
+def _choose(rows: Sequence[Row[Any]], free: int, *, alone: bool) -> _Choice:
     """Sort out what earlier claims tell: a crash is evidence against a message, not a charge."""
     if not any(row.lost or row.expired or row.on_unknown == OnUnknown.PARK for row in rows):
-        return _Choice(rows, ())
+        return _Choice(rows)
     doomed = [row for row in rows if _is_doomed(row)]
     alive = [row for row in rows if not _is_doomed(row)]
-    if alive and _losses(alive[0]) >= SUSPECT:
-        return _Choice(alive[:1], doomed)
+    suspects = [row for row in alive if _losses(row) >= SUSPECT]
+    if suspects and alone:
+        return _Choice(suspects[:1], doomed, suspects=True)
     calm = [row for row in alive if _losses(row) < SUSPECT]
-    return _Choice([row for place, row in enumerate(calm) if place < free or row.on_unknown != OnUnknown.PARK], doomed)
+    taken = [row for place, row in enumerate(calm) if place < free or row.on_unknown != OnUnknown.PARK]
+    return _Choice(taken, doomed, bool(suspects))
 
 
 def _losses(row: Row[Any]) -> int:

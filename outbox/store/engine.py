@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 from outbox._version import __version__
+from outbox.store.trouble import is_repeatable
 from outbox.store.url import synchronous_url
 
 CONNECT_SECONDS = 5
 _LOCK_WAIT_SECONDS = 2
+_SQLITE_LOCK_SECONDS = 10
 _WRITE = "outbox_write"
 
 
@@ -60,7 +65,7 @@ def _mysql_arguments(driver: str) -> dict[str, Any]:
 
 
 def _sqlite_arguments(_driver: str) -> dict[str, Any]:
-    return {"timeout": 10.0, "check_same_thread": False}
+    return {"timeout": _SQLITE_LOCK_SECONDS, "check_same_thread": False}
 
 
 def _prepare_postgresql(engine: Engine) -> None:
@@ -83,8 +88,32 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get(_WRITE, False):
+            _begin_immediate(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock, asking often.
+
+    SQLite's own busy handler waits longer and longer between two looks, up to 0.1 s, while others come and go:
+    a worker's settles would pile up behind that.
+    """
+    deadline = time.monotonic() + _SQLITE_LOCK_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if not is_repeatable(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0.0005, 0.003))  # noqa: S311 - jitter, not a secret
+            else:
+                return
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_SQLITE_LOCK_SECONDS * 1000}")
 
 
 _CONNECT_ARGS: dict[str, Callable[[str], dict[str, Any]]] = {

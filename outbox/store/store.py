@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outbox.errors import OutboxError
 from outbox.message import Message
-from outbox.store.claim import claim
+from outbox.store.claim import Claimed, claim
 from outbox.store.heartbeat import farewell, heartbeat
 from outbox.store.release import release
 from outbox.store.requirements import check_server
@@ -19,7 +19,7 @@ from outbox.store.settle import Settled, Settlement, settle
 from outbox.store.transactions import Transactions
 from outbox.store.trouble import explain
 from outbox.store.version import check_schema
-from outbox.store.waiting import Waiting, waiting
+from outbox.store.waiting import Waiting, is_anything_due, waiting
 
 TROUBLE = (DBAPIError, PoolTimeoutError)
 """What a call raises when the database is at fault."""
@@ -31,6 +31,8 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._transactions = Transactions(engine)
+        # On SQLite a claim takes the lock that the application's writers want too: look first.
+        self._looks = Transactions(engine, writes=False) if engine.dialect.name == "sqlite" else None
 
     def check(self) -> None:
         """See that the server can do what the protocol needs and that the schema is ours.
@@ -41,9 +43,11 @@ class Store:
             check_server(connection)
             check_schema(connection)
 
-    def claim(self, destination: str, *, limit: int, free: int, lease: float) -> list[Message]:
+    def claim(self, destination: str, *, limit: int, free: int, alone: bool, lease: float) -> Claimed:
         """Claim due messages; see `outbox.store.claim`."""
-        return self._transactions.run(claim, destination, limit=limit, free=free, lease=lease)
+        if self._looks and not self._looks.run(is_anything_due, destination):
+            return Claimed(())
+        return self._transactions.run(claim, destination, limit=limit, free=free, alone=alone, lease=lease)
 
     def settle(self, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
         """Settle what was sent and release what was not, in one transaction."""
@@ -68,6 +72,8 @@ class Store:
     def close(self) -> None:
         """Give the connection back. The engine belongs to who opened it."""
         self._transactions.close()
+        if self._looks:
+            self._looks.close()
 
 
 def _settle_and_release(connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:

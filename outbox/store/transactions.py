@@ -24,12 +24,13 @@ class Transactions:
     Kept open between transactions: checking one out of the pool and resetting it costs round trips.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, *, writes: bool = True) -> None:
+        self._engine = engine
+        self._writes = writes
         self._connection: Connection | None = None
 
     def run(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run `work` in a transaction that writes; again when the database asks for it (deadlock, lock timeout).
+        """Run `work` in a transaction; again when the database asks for it (deadlock, lock timeout).
 
         A COMMIT that raised may have committed: what runs here must bear to be run twice.
         """
@@ -52,7 +53,8 @@ class Transactions:
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         if self._connection is None:
-            self._connection = write_transaction(self.engine.connect())
+            connection = self._engine.connect()
+            self._connection = write_transaction(connection) if self._writes else connection
         try:
             with self._connection.begin():
                 yield self._connection

@@ -28,6 +28,17 @@ def waiting(connection: Connection, name: str) -> Waiting:
     return Waiting(row.due, row.total - row.due, bool(row.paused))
 
 
+def is_anything_due(connection: Connection, name: str) -> bool:
+    """Whether a claim would find anything. Takes no lock."""
+    return bool(connection.execute(_look(), {"destination": name}).scalar())
+
+
+@functools.cache
+def _look() -> Select[bool]:
+    due = message.c.destination == bindparam("destination"), IS_PENDING, IS_UNKEYED, IS_DUE, IS_FREE
+    return select(exists().where(*due))
+
+
 @functools.cache
 def _count() -> Select[int, int, bool]:
     paused = exists().where(destination.c.name == bindparam("destination"), destination.c.paused_until > utc_now())

@@ -8,9 +8,8 @@ from enum import Enum
 
 from outbox.clock import lease_clock
 from outbox.errors import OutboxError, TryLater
-from outbox.message import Message
 from outbox.settings import Settings
-from outbox.store import TROUBLE, Store
+from outbox.store import TROUBLE, Claimed, Store
 from outbox.worker.pace import Backoff, Poll, Prefetch
 from outbox.worker.report import Report
 from outbox.worker.sending import Senders
@@ -63,8 +62,12 @@ class Claimer:
             asked, senders.low = now, prefetch.size // 2
             wanted = prefetch.size - senders.waiting
             try:
-                claimed = await self._claim(wanted, senders)
-                is_finished = self._mode is Mode.ONCE or (not claimed and await self._is_drained(senders, settler))
+                claimed = await self._claim(wanted, senders, alone=False)
+                if claimed.suspects:
+                    await self._claim_suspect(senders, settler)
+                is_finished = self._mode is Mode.ONCE or (
+                    not claimed.messages and await self._is_drained(senders, settler)
+                )
             except TROUBLE as error:
                 await self._bear(error)
                 continue
@@ -75,24 +78,42 @@ class Claimer:
             await self._pause(self._wait(claimed, wanted))
 
     async def _until_hungry(self, senders: Senders, settler: Settler) -> None:
-        """Wait until half of what should be held ready has been taken, and until settles work."""
-        while not self.stopping.is_set() and (senders.waiting > senders.low or not settler.works.is_set()):
+        """Wait until half of what should be held ready has been taken, and until outcomes are being settled."""
+        while not self.stopping.is_set() and (senders.waiting > senders.low or not settler.accepts.is_set()):
             senders.hungry.clear()
             await senders.hungry.wait()
 
-    async def _claim(self, wanted: int, senders: Senders) -> list[Message]:
+    async def _claim_suspect(self, senders: Senders, settler: Settler) -> None:
+        """Send one message that may kill this worker, with nothing else in hand that would die with it."""
+        await self._until_idle(senders, settler)
+        await self._claim(1, senders, alone=True)
+        await self._until_idle(senders, settler)
+
+    async def _until_idle(self, senders: Senders, settler: Settler) -> None:
+        while (senders.is_busy or settler.is_busy) and not self.stopping.is_set():
+            await self._pause(Poll.GATHER)
+
+    async def _claim(self, wanted: int, senders: Senders, *, alone: bool) -> Claimed:
         if self._settings.delivery == "off" or self.stopping.is_set():
-            return []
-        lease, free = self._settings.lease, senders.free
-        claimed = await self._thread.call(self._store.claim, self._destination, limit=wanted, free=free, lease=lease)
-        senders.feed(claimed)
+            return Claimed(())
+        claimed = await self._thread.call(
+            self._store.claim,
+            self._destination,
+            limit=wanted,
+            free=senders.free,
+            alone=alone,
+            lease=self._settings.lease,
+        )
+        senders.feed(claimed.messages)
         return claimed
 
-    def _wait(self, claimed: list[Message], wanted: int) -> float:
-        if not claimed:
+    def _wait(self, claimed: Claimed, wanted: int) -> float:
+        if claimed.suspects:
+            return 0.0
+        if not claimed.messages:
             return self._poll.wait()
         self._poll.found()
-        return 0.0 if len(claimed) >= wanted else Poll.GATHER
+        return 0.0 if len(claimed.messages) >= wanted else Poll.GATHER
 
     async def _is_drained(self, senders: Senders, settler: Settler) -> bool:
         """Whether a draining worker is done. Raises `TryLater` when what is due cannot be sent now."""

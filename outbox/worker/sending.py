@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from outbox.clock import lease_clock
@@ -56,7 +57,7 @@ class Senders:
         """Whether any message waits or is in flight."""
         return bool(self._in_flight or self.waiting)
 
-    def feed(self, messages: list[Message]) -> None:
+    def feed(self, messages: Iterable[Message]) -> None:
         """Queue messages that were claimed."""
         for message in messages:
             self._queue.put_nowait(message)
@@ -92,8 +93,8 @@ class Senders:
         while (message := await self._queue.get()) is not None:
             if self._queue.qsize() <= self.low:
                 self.hungry.set()
-            if not self._settler.works.is_set():
-                await self._until_settles_work(message)
+            if not self._settler.accepts.is_set():
+                await self._until_accepted(message)
             self._in_flight += 1
             try:
                 await self._send(message, place)
@@ -104,9 +105,9 @@ class Senders:
         if self._returning:
             self._returning.popleft().set_result(None)
 
-    async def _until_settles_work(self, message: Message) -> None:
+    async def _until_accepted(self, message: Message) -> None:
         try:
-            await self._settler.works.wait()
+            await self._settler.accepts.wait()
         except asyncio.CancelledError:
             self._settler.release(message)
             raise

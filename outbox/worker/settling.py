@@ -22,10 +22,13 @@ LOCKED_SECONDS = 0.5
 class Settler:
     """Writes outcomes and gives back what was not sent: at once when idle, in groups when busy, no timer."""
 
-    def __init__(self, store: Store, thread: StoreThread, report: Report) -> None:
-        self.works = asyncio.Event()
-        """Clear while the database does not take settles: then nothing is claimed and nothing sent."""
-        self.works.set()
+    def __init__(self, store: Store, thread: StoreThread, report: Report, *, most: int) -> None:
+        self.accepts = asyncio.Event()
+        """Clear while the database does not take settles, or not as fast as outcomes come: then nothing is
+        claimed and nothing is sent. At most `most` outcomes wait: a crash makes duplicates of them."""
+        self.accepts.set()
+        self._most = most
+        self._fails = False
         self._store = store
         self._thread = thread
         self._report = report
@@ -34,7 +37,7 @@ class Settler:
         self._gathered = asyncio.Event()
         self._writing = False
         self._give_up_at: float | None = None
-        self.on_recovery: Callable[[], None] = lambda: None
+        self.on_opening: Callable[[], None] = lambda: None
 
     @property
     def is_busy(self) -> bool:
@@ -45,6 +48,8 @@ class Settler:
         """Take an outcome for the next group."""
         self._outcomes.append((message, outcome))
         self._gathered.set()
+        if len(self._outcomes) >= self._most:
+            self.accepts.clear()
 
     def release(self, message: Message) -> None:
         """Take a message to give back, uncharged, with the next group."""
@@ -63,11 +68,12 @@ class Settler:
             self._gathered.clear()
             outcomes, self._outcomes = self._outcomes, []
             unsent, self._unsent = self._unsent, []
+            self._open()
             if outcomes or unsent:
                 self._writing = True
                 await self._write(outcomes, unsent)
                 self._writing = False
-            elif self._give_up_at is not None:
+            if self._give_up_at is not None and (not self.is_busy or lease_clock() > self._give_up_at):
                 return
 
     async def _write(self, outcomes: list[Settlement], unsent: list[Message]) -> None:
@@ -76,7 +82,8 @@ class Settler:
             try:
                 result = await self._thread.call(self._store.settle, outcomes, unsent)
             except TROUBLE as error:
-                self.works.clear()
+                self._fails = True
+                self.accepts.clear()
                 self._report.trouble(self._store.explain(error), error)
                 if self._give_up_at is not None and lease_clock() > self._give_up_at:
                     logger.error("%d outcomes could not be recorded: those messages will be sent again", len(outcomes))
@@ -84,15 +91,16 @@ class Settler:
                 await asyncio.sleep(backoff.wait())
             else:
                 self._report.settled(outcomes, len(unsent), result)
-                self._recover()
+                self._fails = False
+                self._report.works()
+                self._open()
                 self._postpone(result)
                 return
 
-    def _recover(self) -> None:
-        if not self.works.is_set():
-            self._report.works()
-            self.works.set()
-            self.on_recovery()
+    def _open(self) -> None:
+        if not self.accepts.is_set() and not self._fails and len(self._outcomes) < self._most:
+            self.accepts.set()
+            self.on_opening()
 
     def _postpone(self, result: Settled) -> None:
         if result.locked:

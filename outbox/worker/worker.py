@@ -35,9 +35,9 @@ class Worker:
         self._settings = settings
         self._thread = StoreThread()
         self._claimer = Claimer(store, self._thread, self.report, settings, mode)
-        self._settler = Settler(store, self._thread, self.report)
+        self._settler = Settler(store, self._thread, self.report, most=settings.concurrency)
         self._senders = Senders(delivery, self._settler, settings.concurrency)
-        self._settler.on_recovery = self._senders.hungry.set
+        self._settler.on_opening = self._senders.hungry.set
 
     def stop(self) -> None:
         """Claim no more, finish what is in flight, up to the drain time, release the rest."""

@@ -48,10 +48,10 @@ def expire(database: Database) -> None:
         connection.execute(update(message).where(held).values(claimed_until=utc_after(-1)))
 
 
-def claim(database: Database, limit: int = 10, *, free: int = 10) -> list[Message]:
+def claim(database: Database, limit: int = 10, *, free: int = 10, alone: bool = False) -> list[Message]:
     """Claim as a worker of its own would."""
     with closing(Store(database.engine)) as store:
-        return store.claim("overcentric", limit=limit, free=free, lease=LEASE)
+        return list(store.claim("overcentric", limit=limit, free=free, alone=alone, lease=LEASE).messages)
 
 
 def an_attempt(**changes: Any) -> Attempt:
