@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,7 +39,7 @@ def explain(error: Exception, engine: Engine) -> OutboxError | None:
     if is_schema_missing(error):
         msg = f"The outbox's tables are missing or outdated in {shown_url(engine.url)}"
         return SchemaOutdated(msg, hint="Run: outbox db upgrade")
-    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)) and not _is_wrong_sql(error):
         msg = f"The database {shown_url(engine.url)} cannot be used: {first_line(error)}"
         return DatabaseUnreachable(msg, hint="Check OUTBOX_DATABASE_URL, and that the database runs and lets us in.")
     return None
@@ -47,6 +48,12 @@ def explain(error: Exception, engine: Engine) -> OutboxError | None:
 def is_schema_missing(error: Exception) -> bool:
     """Whether a table or column of ours is not there."""
     return isinstance(error, (ProgrammingError, OperationalError)) and bool(_MISSING_TABLE.search(str(error.orig)))
+
+
+def _is_wrong_sql(error: Exception) -> bool:
+    """Whether SQLite means the statement, not the file: its driver raises one class for both."""
+    orig = getattr(error, "orig", None)
+    return getattr(orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 def is_repeatable(error: Exception) -> bool:
