@@ -9,6 +9,7 @@ import click
 
 from outbox.cli.options import settings_options
 from outbox.errors import ConfigurationError
+from outbox.render.progress import progress
 from outbox.service import configure_logging, run_worker
 from outbox.settings import Loaded, unknown_variables
 from outbox.worker import Mode
@@ -33,8 +34,11 @@ def worker(*, loaded: Loaded, drain: bool, once: bool) -> None:
     configure_logging(loaded.settings)
     for sentence in unknown_variables():
         click.echo(f"outbox: {sentence}", err=True)
-    mode = Mode.DRAIN if drain else Mode.ONCE if once else Mode.FOREVER
-    run_worker(loaded.settings, mode)
+    if drain:
+        with progress("Delivering") as advance:
+            run_worker(loaded.settings, Mode.DRAIN, lambda counts: advance(counts.settled, counts.due))
+    else:
+        run_worker(loaded.settings, Mode.ONCE if once else Mode.FOREVER)
 
 
 def _require_database(loaded: Loaded) -> None:

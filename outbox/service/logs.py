@@ -11,6 +11,18 @@ from outbox.render import safe
 from outbox.settings import Settings
 
 
+class _Stderr(logging.Handler):
+    """Writes to whatever `sys.stderr` is now: a progress bar stands in for it while it is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
 class _Console(logging.Formatter):
     """`2026-01-31T12:00:00.123Z warning outbox.worker: text`, harmless for a terminal."""
 
@@ -43,7 +55,7 @@ def _moment(record: logging.LogRecord) -> str:
 
 def configure_logging(settings: Settings) -> None:
     """Send the outbox's own loggers to stderr. Other libraries' loggers are left as they are."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(_Json() if settings.log_format == "json" else _Console())
     logger = logging.getLogger("outbox")
     logger.handlers[:] = [handler]

@@ -44,9 +44,7 @@ def run_worker(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         counts: Counts = runner.run(_run(settings, mode, on_progress))
-    logger.info(
-        "ended: %s", ", ".join(f"{getattr(counts, name)} {name.replace('_', ' ')}" for name in Counts.__slots__)
-    )
+    logger.info("ended: %s", counts)
     return counts
 
 
@@ -55,7 +53,7 @@ async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
     engine = open_engine(settings.database_url)
     try:
         worker = Worker(Store(engine), Delivery(settings, Policy.of(settings)), settings, mode)
-        where = f"{shown_url(engine.url)} -> {settings.endpoint}"
+        where = f"{shown_url(engine.url)} -> {settings.endpoint.partition('?')[0]}"
         logger.info("outbox %s: %s, concurrency %d", __version__, where, settings.concurrency)
         async with _signals(worker), _progress(worker, on_progress):
             await worker.run()
@@ -88,16 +86,18 @@ async def _signals(worker: Worker) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _progress(worker: Worker, on_progress: Callable[[Counts], None] | None) -> AsyncIterator[None]:
-    async def report() -> None:
-        while on_progress is not None:
-            on_progress(worker.report.counts)
+    async def report(show: Callable[[Counts], None]) -> None:
+        while True:
+            show(worker.report.counts)
             await asyncio.sleep(_PROGRESS_SECONDS)
 
-    task = asyncio.create_task(report())
+    task = asyncio.create_task(report(on_progress)) if on_progress else None
     try:
         yield
     finally:
-        task.cancel()
+        if task and on_progress:
+            task.cancel()
+            on_progress(worker.report.counts)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -46,6 +46,8 @@ class Claimer:
         while not self.stopping.is_set():
             try:
                 await self._thread.call(self._store.check)
+                if self._mode is Mode.DRAIN:
+                    self._report.counts.due = (await self._thread.call(self._store.waiting, self._destination)).due
             except (*TROUBLE, OutboxError) as error:
                 await self._bear(error)
             else:

@@ -25,6 +25,19 @@ class Counts:
     failed: int = 0
     released: int = 0
     lease_lost: int = 0
+    due: int = 0
+    """What was due when a drain began."""
+
+    @property
+    def settled(self) -> int:
+        """Messages that are not due any more because of this worker."""
+        return self.delivered + self.rescheduled + self.failed
+
+    def __str__(self) -> str:
+        return (
+            f"{self.delivered} delivered, {self.rescheduled} rescheduled, {self.failed} failed, "
+            f"{self.released} released, {self.lease_lost} lease lost"
+        )
 
 
 class Repeats:
