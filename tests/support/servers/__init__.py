@@ -1,0 +1,7 @@
+"""Private throw-away database servers for tests and campaigns: no service of the machine is touched."""
+
+from support.servers.mariadb import MariaServer
+from support.servers.postgres import PostgresServer
+from support.servers.server import PASSWORD, Server, ServerMissing
+
+__all__ = ["PASSWORD", "MariaServer", "PostgresServer", "Server", "ServerMissing"]
