@@ -6,14 +6,14 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import insert, update
-from support.databases import Database
-from support.rows import LEASE, attempts, claim, expire, look, put
 
 from outbox.clock import lease_clock
 from outbox.schema import FOREVER, destination, message, utc_after
 from outbox.store import Store
 from outbox.store.claim import claim as claim_in
 from outbox.store.engine import write_transaction
+from support.databases import Database
+from support.rows import LEASE, attempts, claim, expire, look, put
 
 
 def test_the_longest_due_come_first_and_no_more_than_asked_for(database: Database) -> None:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from support.raw_server import Connection, RawServer, Script, after_request, answer
-from support.sending import delivering, message, server_tls
 
 from outbox.message import Attempt, Certainty, Delivered, Failed, Outcome, Retry
+from support.raw_server import Connection, RawServer, Script, after_request, answer
+from support.sending import delivering, message, server_tls
 
 DEADLINE = 0.6
 OK = b"HTTP/1.1 200 OK\r\n"

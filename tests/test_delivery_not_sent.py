@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import trustme
-from support.raw_server import Connection, RawServer, answer, answers
-from support.sending import delivering, message, server_tls
 
 from outbox.message import Attempt, Certainty, Delivered, Retry
+from support.raw_server import Connection, RawServer, answer, answers
+from support.sending import delivering, message, server_tls
 
 NOBODY = trustme.CA()
 

@@ -8,12 +8,12 @@ import json
 import logging
 
 import pytest
-from support.raw_server import PATH, Connection, RawServer, after_request, answer, answers
-from support.sending import BODY, ID, delivering, message, server_tls
 
 from outbox._version import __version__
 from outbox.message import Certainty, Delivered, Failed, FailureReason, Message, Outcome, Retry
 from outbox.policy import TABLE, Action, judge
+from support.raw_server import PATH, Connection, RawServer, after_request, answer, answers
+from support.sending import BODY, ID, delivering, message, server_tls
 
 
 async def _one(reply: bytes, sent: Message | None = None) -> Outcome | None:

@@ -6,11 +6,11 @@ import asyncio
 import time
 
 import pytest
-from support.raw_server import Connection, RawServer, answer, answers
-from support.sending import BODY, ID, delivering, message
 
 from outbox.delivery import Delivery
 from outbox.message import Certainty, Delivered, Failed, Message, Outcome, Retry
+from support.raw_server import Connection, RawServer, answer, answers
+from support.sending import BODY, ID, delivering, message
 
 BUSY = answer(503, b"busy")
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.events import body, encoded
 
 from outbox.errors import EventRefused, OutboxWarning
 from outbox.event import Event, Identity
+from support.events import body, encoded
 
 anything_text = st.text(st.characters(codec=None, exclude_categories=()), max_size=8)
 scalars = (

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from support.events import BODY_NAMES, body, encoded, problems_of, sent, the_problem
 
 from outbox.event import Event, Identity
+from support.events import BODY_NAMES, body, encoded, problems_of, sent, the_problem
 
 
 def purchase(**changes: Any) -> Event:

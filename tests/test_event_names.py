@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.events import body, encoded, problems_of, the_problem
 
 from outbox.errors import OutboxWarning
 from outbox.event import BROWSER_NAMES, RESERVED_NAMES, Event
+from support.events import body, encoded, problems_of, the_problem
 
 
 def named(name: Any) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.events import encoded, problems_of, the_problem
 
 from outbox.event import Event
+from support.events import encoded, problems_of, the_problem
 
 
 class Plan(Enum):

@@ -12,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.events import body, encoded, problems_of, sent, the_problem
 
 from outbox.errors import EventRefused
 from outbox.event import Event, Identity
+from support.events import body, encoded, problems_of, sent, the_problem
 
 ID = UUID("018f0000-0000-7000-8000-000000000000")
 

@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.raw_http import OUTBOX, command, post
-from support.waiting import eventually
 
 from outbox.testing import fake_server, read_record
+from support.raw_http import OUTBOX, command, post
+from support.waiting import eventually
 
 KEY = "01970c3a-0000-7000-8000-1f2e3d4c5b6a"
 

@@ -4,10 +4,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from support.raw_http import MINIMAL, client, post, raw, read_all, read_until, request_bytes, send
 
 from outbox.testing import ThreadedFakeServer, fake_server
 from outbox.testing.protocol import MAX_BODY, MAX_HEAD
+from support.raw_http import MINIMAL, client, post, raw, read_all, read_until, request_bytes, send
 
 
 @pytest.fixture

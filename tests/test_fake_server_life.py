@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 import uvloop
-from support.raw_http import JSON, MINIMAL, client, post, raw, request_bytes, send
 
 from outbox.errors import ConfigurationError, OutboxError
 from outbox.testing import FakeServer, Request, Step, fake_server
+from support.raw_http import JSON, MINIMAL, client, post, raw, request_bytes, send
 
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, uvloop.new_event_loop]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 import pytest
-from support.raw_http import client, post, raw, read_all, read_until, request_bytes, send
-from support.waiting import eventually
 
 from outbox.testing import Action, Request, Step, ThreadedFakeServer, fake_server
+from support.raw_http import client, post, raw, read_all, read_until, request_bytes, send
+from support.waiting import eventually
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.raw_http import MINIMAL, client, command, post, send
-from support.waiting import eventually
 
 from outbox.errors import OutboxError
 from outbox.testing import FakeServer, fake_server, read_record
+from support.raw_http import MINIMAL, client, command, post, send
+from support.waiting import eventually
 
 
 def test_memory_can_be_bounded() -> None:

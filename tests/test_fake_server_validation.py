@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.raw_http import BODIES, MINIMAL, post
 
 from outbox.testing import ThreadedFakeServer, fake_server
+from support.raw_http import BODIES, MINIMAL, post
 
 FULL = json.loads((BODIES / "subscription_purchase.json").read_bytes())
 

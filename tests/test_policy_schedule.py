@@ -7,7 +7,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sending import message
 from tenacity import (
     RetryCallState,
     stop_after_attempt,
@@ -23,6 +22,7 @@ from outbox.errors import ConfigurationError
 from outbox.message import Attempt, Certainty, Failed, FailureReason, Retry
 from outbox.policy import LONGEST_WAIT, Jittered, Policy
 from outbox.settings import Settings
+from support.sending import message
 
 DEFAULT = Policy.of(Settings())
 SCHEDULE = [5, 30, 300, 1800, 7200, 18000, 36000]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+
+from outbox.schema import message
 from support.databases import Database
 from support.servers import MariaServer, PostgresServer, Server
 from support.waiting import eventually
-
-from outbox.schema import message
 
 _OWNER = """
 import sys, time

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
-from support.databases import Database
-from support.rows import an_attempt, attempts, claim, expire, look, put
 
 from outbox.message import Delivered, Failed, FailureReason, Message, Retry
 from outbox.schema import message
 from outbox.store import Settled, Settlement, Store
 from outbox.store.settle import UNRECORDABLE
+from support.databases import Database
+from support.rows import an_attempt, attempts, claim, expire, look, put
 
 
 def settle(database: Database, *outcomes: Settlement, unsent: tuple[Message, ...] = ()) -> Settled:

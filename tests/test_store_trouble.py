@@ -7,8 +7,6 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
-from support.databases import Database
-from support.rows import look, put
 
 from outbox.errors import DatabaseUnreachable, SchemaOutdated
 from outbox.producer.ids import uuid7
@@ -17,6 +15,8 @@ from outbox.store import Store
 from outbox.store.engine import open_engine
 from outbox.store.transactions import Transactions
 from outbox.store.trouble import explain, explained, is_repeatable
+from support.databases import Database
+from support.rows import look, put
 
 DEADLOCK = {
     "postgresql": "DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$",

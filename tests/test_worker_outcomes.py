@@ -9,14 +9,14 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+
+from outbox import __version__
+from outbox.testing import ThreadedFakeServer, fake_server
 from support.databases import Database
 from support.events import BODIES, BODY_NAMES, body
 from support.rows import attempts, look, put
 from support.waiting import eventually
 from support.workers import drain, environment, run
-
-from outbox import __version__
-from outbox.testing import ThreadedFakeServer, fake_server
 
 BODY = json.dumps(body("minimal"))
 

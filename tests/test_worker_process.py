@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
+
+from outbox.schema import message
+from outbox.schema import worker as worker_table
+from outbox.store.engine import write_transaction
+from outbox.testing import ThreadedFakeServer, fake_server
 from support.databases import Database, build_schema
 from support.events import body
 from support.rows import attempts, look, put
 from support.servers import PostgresServer
 from support.waiting import eventually
 from support.workers import WorkerProcess, environment, run, worker
-
-from outbox.schema import message
-from outbox.schema import worker as worker_table
-from outbox.store.engine import write_transaction
-from outbox.testing import ThreadedFakeServer, fake_server
 
 BODY = json.dumps(body("minimal"))
 

@@ -92,7 +92,7 @@ class Client:
         try:
             self._begin(url).build()
         except ValueError as error:
-            msg = f"the endpoint is not a URL: {error}"
+            msg = f"OUTBOX_ENDPOINT is not a URL: {error}"
             raise ConfigurationError(msg, hint="Check its host name.") from None
 
     async def post(self, request: Request) -> Delivered | Answer | TryFailed:

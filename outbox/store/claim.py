@@ -14,7 +14,7 @@ from outbox.clock import lease_clock
 from outbox.message import Attempt, Certainty, Claim, Failed, FailureReason, Message, OnUnknown
 from outbox.schema import destination, message, utc_after, utc_now
 from outbox.store.settle import write_failed
-from outbox.store.statements import IS_DUE, IS_FREE, IS_HELD, IS_PENDING, IS_UNKEYED, id_among, id_list
+from outbox.store.statements import IS_DUE, IS_FREE, IS_HELD, IS_PENDING, IS_UNKEYED, id_among
 
 SUSPECT = 2
 """Claims lost with their worker after which a message is claimed alone."""
@@ -46,7 +46,7 @@ def claim(connection: Connection, name: str, *, limit: int, free: int, alone: bo
     chosen = _choose(rows, free, alone=alone)
     doomed = [(_claimed(row, name, held), _last_words(row, began)) for row in chosen.doomed]
     if chosen.taken or doomed:
-        ids = id_list([row.id for row in chosen.taken] + [lost.id for lost, _ in doomed])
+        ids = [row.id for row in (*chosen.taken, *chosen.doomed)]
         connection.execute(_take(connection.dialect.name), {"ids": ids, "token": held.token, "lease": lease})
     if doomed:
         write_failed(connection, doomed)

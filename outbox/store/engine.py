@@ -20,17 +20,18 @@ _SQLITE_LOCK_SECONDS = 10
 _WRITE = "outbox_write"
 
 
-def open_engine(database_url: str, *, pool_size: int = 2) -> Engine:
+def open_engine(database_url: str, *, patient: bool = False) -> Engine:
     """Build an engine with what each database needs; it connects at first use.
 
-    Error texts never hold bound parameters: they would be people's data.
+    A `patient` one waits for a statement for as long as it takes, as migrations of a big table must; others give
+    up on a server that has stopped answering. Error texts never hold bound parameters: they would be people's data.
     """
     url = synchronous_url(database_url)
     name = url.get_backend_name()
     options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": name != "sqlite"}
     if name != "sqlite":
-        options |= {"pool_size": pool_size, "max_overflow": 0, "isolation_level": "READ COMMITTED"}
-    engine = create_engine(url, connect_args=_CONNECT_ARGS[name](url.get_driver_name()), **options)
+        options |= {"pool_size": 2, "max_overflow": 0, "isolation_level": "READ COMMITTED"}
+    engine = create_engine(url, connect_args=_CONNECT_ARGS[name](url.get_driver_name(), patient=patient), **options)
     _PREPARE[name](engine)
     return engine
 
@@ -44,7 +45,7 @@ def write_transaction(connection: Connection) -> Connection:
     return connection.execution_options(**{_WRITE: True})
 
 
-def _postgresql_arguments(driver: str) -> dict[str, Any]:
+def _postgresql_arguments(driver: str, **_options: bool) -> dict[str, Any]:
     if driver not in {"psycopg", "psycopg2"}:
         return {}
     return {
@@ -57,14 +58,14 @@ def _postgresql_arguments(driver: str) -> dict[str, Any]:
     }
 
 
-def _mysql_arguments(driver: str) -> dict[str, Any]:
+def _mysql_arguments(driver: str, *, patient: bool) -> dict[str, Any]:
     timeouts = {"connect_timeout": CONNECT_SECONDS}
-    if driver == "pymysql":
+    if driver == "pymysql" and not patient:
         timeouts |= {"read_timeout": 25, "write_timeout": 25}
     return timeouts | {"charset": "utf8mb4"}
 
 
-def _sqlite_arguments(_driver: str) -> dict[str, Any]:
+def _sqlite_arguments(_driver: str, **_options: bool) -> dict[str, Any]:
     return {"timeout": _SQLITE_LOCK_SECONDS, "check_same_thread": False}
 
 
@@ -116,7 +117,7 @@ def _begin_immediate(connection: Connection) -> None:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {_SQLITE_LOCK_SECONDS * 1000}")
 
 
-_CONNECT_ARGS: dict[str, Callable[[str], dict[str, Any]]] = {
+_CONNECT_ARGS: dict[str, Callable[..., dict[str, Any]]] = {
     "postgresql": _postgresql_arguments,
     "mysql": _mysql_arguments,
     "sqlite": _sqlite_arguments,

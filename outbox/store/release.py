@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Update, bindparam, null, update
 
 from outbox.message import Message
 from outbox.schema import message
-from outbox.store.statements import IS_HELD, id_among, id_list
+from outbox.store.statements import IS_HELD, id_among
 
 
 def release(connection: Connection, messages: Iterable[Message]) -> None:
@@ -20,7 +20,7 @@ def release(connection: Connection, messages: Iterable[Message]) -> None:
     for each in messages:
         by_token[each.claim.token].append(each.id)
     for token, ids in by_token.items():
-        connection.execute(_release(connection.dialect.name), {"ids": id_list(ids), "token": token})
+        connection.execute(_release(connection.dialect.name), {"ids": ids, "token": token})
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError
 from outbox.clock import lease_clock
 from outbox.message import Attempt, Delivered, Failed, Message, Outcome, Retry
 from outbox.schema import attempt, message, utc_after, utc_now
-from outbox.store.statements import IS_HELD, id_among, id_list
+from outbox.store.statements import IS_HELD, id_among
 
 Settlement = tuple[Message, Outcome]
 
@@ -57,7 +57,7 @@ Missed = tuple[list[Settlement], list[Settlement]]
 def _settle_delivered(
     connection: Connection, token: UUID, status: int | None, group: Sequence[Settlement], missed: Missed
 ) -> None:
-    ids = id_list(settlement[0].id for settlement in group)
+    ids = [settlement[0].id for settlement in group]
     values = {"ids": ids, "token": token, "status": status}
     if connection.dialect.name == "mysql":
         values["ids"] = _held(connection, token, ids)
@@ -67,7 +67,7 @@ def _settle_delivered(
 
 def _settle_others(connection: Connection, token: UUID, group: Sequence[Settlement], missed: Missed) -> None:
     """Lock first, so that the rows, their attempts and the fence agree."""
-    ids = id_list(settlement[0].id for settlement in group)
+    ids = [settlement[0].id for settlement in group]
     held = set(_held(connection, token, ids))
     mine = [settlement for settlement in group if settlement[0].id in held]
     if len(mine) != len(group):
@@ -84,7 +84,7 @@ def _held(connection: Connection, token: UUID, ids: Sequence[UUID]) -> Sequence[
 def _sort_out(connection: Connection, token: UUID, group: Sequence[Settlement], missed: Missed) -> None:
     """Tell apart, after a short count: landed before (a repeated COMMIT), locked by another, lost."""
     lost, locked = missed
-    ids = id_list(settlement[0].id for settlement in group)
+    ids = [settlement[0].id for settlement in group]
     rows = connection.execute(_look(connection.dialect.name), {"ids": ids, "token": token}).all()
     still_held = {row.id for row in rows if row.held}
     landed = {row.id for row in rows if not row.held}

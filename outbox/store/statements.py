@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import BindParameter, ColumnElement, any_, bindparam, literal_column, or_
 from sqlalchemy.dialects import postgresql
@@ -30,8 +28,3 @@ def id_among(dialect_name: str) -> ColumnElement[bool]:
         ids: BindParameter[Any] = bindparam("ids", type_=postgresql.ARRAY(postgresql.UUID(as_uuid=True)))
         return message.c.id == any_(ids)
     return message.c.id.in_(bindparam("ids", expanding=True))
-
-
-def id_list(ids: Iterable[UUID]) -> list[UUID]:
-    """Ids in one order for all workers, so that two never lock the same rows crosswise."""
-    return sorted(ids)
