@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from outbox.errors import OutboxError
+from outbox.render import line
 
 # command -> module:attribute, one line of help. Kept here so that `outbox --help` imports none of them.
 _COMMANDS = {
@@ -25,6 +26,9 @@ _COMMANDS = {
     "fake-server": ("outbox.cli.fake_server:fake_server", "Run a scripted Event API on this machine."),
     "version": ("outbox.cli.version:version", "Print the version."),
 }
+
+# A group called without a command: its text is the help. Older releases of click print it themselves.
+_HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class _Commands(click.Group):
@@ -63,22 +67,32 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code. What went wrong is one line, safe for a terminal."""
     try:
         result: Any = outbox.main(arguments, prog_name="outbox", standalone_mode=False)
-    except OutboxError as error:
-        click.echo(f"outbox: {error}", err=True)
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+    except (OutboxError, click.ClickException) as error:
+        _complain(error)
+        return int(error.exit_code)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.Abort:
-        click.echo("outbox: interrupted", err=True)
+        line("outbox: interrupted", err=True)
         return 130
     except BrokenPipeError:
         # The reader (`| head`) has seen enough; Python would complain again when it flushes stdout.
         sys.stdout = None
         return 0
     return result if isinstance(result, int) else 0
+
+
+def _complain(error: OutboxError | click.ClickException) -> None:
+    """Say what is wrong, and for a mistake in the call where the right one is described."""
+    if isinstance(error, _HELP):
+        click.echo(error, err=True)
+        return
+    text = str(error)
+    if isinstance(error, click.ClickException):
+        text = error.format_message().rstrip(".")
+    if isinstance(error, click.UsageError) and error.ctx:
+        text = f"{text}. See: {error.ctx.command_path} --help"
+    line(f"outbox: {text}", err=True)

@@ -1,0 +1,39 @@
+"""Ids on the command line: whole, or an unambiguous beginning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+
+from outbox.errors import MessageNotFound
+
+if TYPE_CHECKING:
+    from outbox.store.look import IdPrefix
+
+
+class IdType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
+    """An id, or the beginning of one."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IdPrefix:
+        """Read it, or say what an id looks like."""
+        from outbox.store.look import IdPrefix
+
+        try:
+            return IdPrefix.parse(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+def the_one(prefix: IdPrefix, found: list[UUID]) -> UUID:
+    """The only id that begins so. Raises `MessageNotFound`; several are a usage error that names some."""
+    if not found:
+        msg = f"No message has the id {prefix.text}"
+        raise MessageNotFound(msg, hint="`outbox list` shows the ids that there are.")
+    if len(found) > 1:
+        msg = f"Several ids begin with {prefix.text}: {', '.join(map(str, found))}"
+        raise click.UsageError(msg)
+    return found[0]

@@ -1,0 +1,48 @@
+"""`outbox show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from outbox.cli.ids import IdType, the_one
+from outbox.cli.options import settings_options
+from outbox.settings import Loaded
+
+if TYPE_CHECKING:
+    from outbox.store.look import IdPrefix, Shown
+
+
+@click.command()
+@click.argument("wanted", type=IdType(), metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, with `body` and `attempts_log`.")
+@settings_options("database_url")
+def show(*, loaded: Loaded, wanted: IdPrefix, as_json: bool) -> None:
+    """Show one message, its body and its attempts.
+
+    ID is a message's id or its first 8 digits or more, where they are unambiguous. In the JSON object `body` is the
+    body as the JSON that it is. The body is personal data: this is the one look that shows it.
+    """
+    from outbox.render.messages import show_message
+    from outbox.store.look import database_now, matching_ids, shown
+    from outbox.store.opened import opened
+
+    with opened(loaded.settings.database_url) as engine, engine.connect() as connection:
+        with connection.begin():
+            one = the_one(wanted, matching_ids(connection, wanted))
+            found = shown(connection, one)
+        if found is None:  # purged between the two statements
+            the_one(wanted, [])
+        elif as_json:
+            _write(found)
+        else:
+            show_message(found, database_now(connection))
+
+
+def _write(found: Shown) -> None:
+    from outbox.render import out, to_json
+    from outbox.render.messages import parsed_body
+
+    details = found.details._asdict() | {"body": parsed_body(found.details.body)}
+    out(to_json(found.summary._asdict() | details | {"attempts_log": found.attempts_log}, indent=2) + "\n")

@@ -1,0 +1,29 @@
+"""What an operator looks at. Reads only: short transactions, no lock that a worker would wait for."""
+
+from outbox.store.look.filters import NO_ANSWER, Filters, Moment
+from outbox.store.look.groups import Group, Grouping, groups
+from outbox.store.look.ids import IdPrefix, matching_ids
+from outbox.store.look.listing import PAGE, Summary, database_now, pages
+from outbox.store.look.show import AttemptRecord, Shown, shown
+from outbox.store.look.status import Destination, Standing, standing
+
+__all__ = [
+    "NO_ANSWER",
+    "PAGE",
+    "AttemptRecord",
+    "Destination",
+    "Filters",
+    "Group",
+    "Grouping",
+    "IdPrefix",
+    "Moment",
+    "Shown",
+    "Standing",
+    "Summary",
+    "database_now",
+    "groups",
+    "matching_ids",
+    "pages",
+    "shown",
+    "standing",
+]

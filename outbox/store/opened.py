@@ -1,0 +1,30 @@
+"""The outbox's database for one command: opened, seen to be ours, its trouble explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from outbox.store.engine import open_engine
+from outbox.store.requirements import require_file
+from outbox.store.trouble import explained
+from outbox.store.version import check_schema
+
+
+@contextmanager
+def opened(database_url: str) -> Iterator[Engine]:
+    """Open the database for what the block does.
+
+    Raises `DatabaseUnreachable`, `SchemaOutdated` or `ConfigurationError`, at the start or from within the block.
+    """
+    engine = open_engine(database_url)
+    try:
+        require_file(engine.url)
+        with explained(engine):
+            with engine.connect() as connection:
+                check_schema(connection)
+            yield engine
+    finally:
+        engine.dispose()
