@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
 from support import databases
 from support.databases import Database
 from support.servers import MariaServer, PostgresServer, Server, ServerMissing

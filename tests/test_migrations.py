@@ -22,7 +22,8 @@ from sqlalchemy import Engine, create_engine, event, inspect, text
 from outbox import migrate
 from outbox.errors import ConfigurationError, OutboxError, SchemaOutdated
 from outbox.migrate.folder import migrations_folder
-from outbox.schema import VERSION_TABLE, metadata
+from outbox.schema import VERSION_TABLE
+from outbox.schema.ddl import metadata
 from outbox.schema.version import HEAD
 from outbox.store.engine import open_engine
 from outbox.store.version import check_schema, schema_version

@@ -1,14 +1,16 @@
-"""The outbox's tables. `migrations/` creates them; a test compares the two on every database."""
+"""The outbox's tables, as statements need them; `outbox.schema.ddl` adds what only creating them needs.
+
+`migrations/` creates them; a test compares the two on every database.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, MetaData, String, Table, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, MetaData, String, Table
 
 from outbox.schema.clock import utc_now
-from outbox.schema.types import UtcDateTime, Uuid, long_text
+from outbox.schema.types import LongText, UtcDateTime, Uuid
 
 VERSION_TABLE = "outbox_alembic_version"
 """Our own alembic version table: an application's migrations in the same database are left alone."""
@@ -27,20 +29,13 @@ FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 metadata = MetaData()
 
-# utf8mb4_bin: names and keys compare as they are written; the default collation takes "A" for "a".
-_mysql: dict[str, Any] = {
-    f"{name}_{option}": value
-    for name in ("mysql", "mariadb")
-    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
-}
-
 message = Table(
     "outbox_message",
     metadata,
     Column("id", Uuid(), primary_key=True),
     Column("destination", String(64), nullable=False),
     Column("name", String(255), nullable=False),
-    Column("body", long_text(), nullable=False),
+    Column("body", LongText(), nullable=False),
     Column("state", String(9), nullable=False, server_default="pending"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("lost", Integer, nullable=False, server_default="0"),
@@ -60,37 +55,7 @@ message = Table(
     CheckConstraint("state IN ('pending', 'delivered', 'failed')", name="outbox_message_state"),
     CheckConstraint("on_unknown IN ('retry', 'park')", name="outbox_message_on_unknown"),
     CheckConstraint("state <> 'failed' OR failure_reason IS NOT NULL", name="outbox_message_reason"),
-    **_mysql,
 )
-
-
-def _index(name: str, partial: str, columns: list[str], whole: list[str]) -> None:
-    """Add one index: over part of the rows where the database can, else led by the predicate's columns.
-
-    Both orders serve the claim's `ORDER BY` without a sort.
-    """
-    where = text(partial)
-    Index(name, *(message.c[column] for column in columns), postgresql_where=where, sqlite_where=where).ddl_if(
-        callable_=lambda *_, dialect, **__: dialect.name in {"postgresql", "sqlite"}
-    )
-    Index(name, *(message.c[column] for column in whole)).ddl_if(
-        callable_=lambda *_, dialect, **__: dialect.name in {"mysql", "mariadb"}
-    )
-
-
-_index(
-    "outbox_message_pending",
-    "state = 'pending' AND ordering_key IS NULL",
-    ["destination", "due_at", "id"],
-    ["destination", "state", "ordering_key", "due_at", "id"],
-)
-_index(
-    "outbox_message_keyed",
-    "state = 'pending' AND ordering_key IS NOT NULL",
-    ["destination", "ordering_key", "created_at", "id"],
-    ["destination", "state", "ordering_key", "created_at", "id"],
-)
-_index("outbox_message_failed", "state = 'failed'", ["id"], ["state", "id"])
 
 dedup = Table(
     "outbox_dedup",
@@ -99,7 +64,6 @@ dedup = Table(
     Column("key", String(255), primary_key=True),
     Column("message_id", Uuid(), nullable=False),
     Column("created_at", UtcDateTime(), nullable=False, default=utc_now()),
-    **_mysql,
 )
 
 # No foreign key to the message: a settle would lock two rows, and a purge removes both.
@@ -117,7 +81,6 @@ attempt = Table(
     Column("error", String(ERROR_LENGTH), nullable=False),
     Column("response", String(RESPONSE_LENGTH)),
     Index("outbox_attempt_message", "message_id", "id"),
-    **_mysql,
 )
 
 destination = Table(
@@ -126,7 +89,6 @@ destination = Table(
     Column("name", String(64), primary_key=True),
     Column("paused_until", UtcDateTime()),
     Column("reason", String(ERROR_LENGTH)),
-    **_mysql,
 )
 
 worker = Table(
@@ -138,5 +100,4 @@ worker = Table(
     Column("version", String(32), nullable=False),
     Column("started_at", UtcDateTime(), nullable=False, default=utc_now()),
     Column("seen_at", UtcDateTime(), nullable=False, default=utc_now()),
-    **_mysql,
 )

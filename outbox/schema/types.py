@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BINARY, CHAR, Dialect, Text, TypeDecorator
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy import BINARY, CHAR, TIMESTAMP, Dialect, Text, TypeDecorator
+from sqlalchemy import UUID as SQL_UUID
 from sqlalchemy.types import TypeEngine
+
+# The dialects' own types are imported where they are used: an application on SQLite need not load MySQL's.
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -24,9 +26,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Choose the column's type."""
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
         if dialect.name in {"mysql", "mariadb"}:
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+            from sqlalchemy.dialects.mysql import DATETIME
+
+            return dialect.type_descriptor(DATETIME(fsp=6))
         return dialect.type_descriptor(CHAR(27))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
@@ -66,7 +70,7 @@ class Uuid(TypeDecorator[UUID]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Choose the column's type."""
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.UUID(as_uuid=True))
+            return dialect.type_descriptor(SQL_UUID(as_uuid=True))
         if dialect.name in {"mysql", "mariadb"}:
             return dialect.type_descriptor(BINARY(16))
         return dialect.type_descriptor(CHAR(36))
@@ -84,6 +88,16 @@ class Uuid(TypeDecorator[UUID]):
         return UUID(value) if isinstance(value, str) else UUID(bytes=bytes(value))
 
 
-def long_text() -> Text:
-    """Text without a practical limit: MariaDB's TEXT ends at 64 KiB, MEDIUMTEXT at 16 MiB."""
-    return Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+class LongText(TypeDecorator[str]):
+    """Text without a practical limit: MariaDB's TEXT ends at 64 KiB, its MEDIUMTEXT at 16 MiB."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column's type."""
+        if dialect.name in {"mysql", "mariadb"}:
+            from sqlalchemy.dialects.mysql import MEDIUMTEXT
+
+            return dialect.type_descriptor(MEDIUMTEXT())
+        return super().load_dialect_impl(dialect)

@@ -41,8 +41,11 @@ def producer_settings() -> ProducerSettings:
     read = _read
     if read is None or read[0] != raw:
         settings = load(only=_NAMES).settings
-        read = raw, ProducerSettings(
-            settings.project_id, settings.max_body, settings.occurred_at_property, frozenset(settings.allow_names)
+        read = (
+            raw,
+            ProducerSettings(
+                settings.project_id, settings.max_body, settings.occurred_at_property, frozenset(settings.allow_names)
+            ),
         )
         _read = read
     return read[1]

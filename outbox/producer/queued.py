@@ -1,0 +1,52 @@
+"""Enqueue on an AsyncSession without await: an object that the session's own flush writes.
+
+A forgotten `await` would be a lost event, so `enqueue` works there without one. The class is mapped in a
+registry of our own: the application's declarative base does not know it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.orm import Mapper, registry
+
+from outbox.errors import TargetRefused
+from outbox.producer import guard
+from outbox.producer.rows import Batch
+from outbox.producer.targets import ended
+from outbox.schema import message, utc_after
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+_WRITTEN = ("id", "destination", "name", "body", "on_unknown", "occurred_at", "due_at")
+
+
+class QueuedMessage:
+    """A message on its way into `outbox_message`."""
+
+    def __init__(self, row: dict[str, Any]) -> None:
+        for column, value in row.items():
+            setattr(self, column, value)
+
+
+# Without eager defaults: the flush need not read back what the database's clock said.
+registry().map_imperatively(QueuedMessage, message, include_properties=_WRITTEN, eager_defaults=False)
+
+
+@event.listens_for(QueuedMessage, "before_insert")
+def _check(_mapper: Mapper[Any], connection: Connection, _target: QueuedMessage) -> None:
+    guard.check(connection)
+
+
+def add(session: AsyncSession, batch: Batch) -> None:
+    """Have the session's next flush write the batch. `guard` looks at the connection then, not before."""
+    if any(key is not None for key in batch.keys):
+        msg = "A dedup_key on an AsyncSession needs an answer of the database"
+        raise TargetRefused(msg, hint="Write: await outbox.enqueue_async(session, …)")
+    if not session.sync_session.is_active:
+        raise ended()
+    delay = batch.options.delay
+    due = {} if delay is None else {"due_at": utc_after(delay)}
+    session.add_all([QueuedMessage(row | due) for row in batch.rows])
