@@ -202,6 +202,7 @@ def test_another_database_is_refused() -> None:
         connection.dialect.name = "oracle"
         with pytest.raises(outbox.TargetRefused, match="SQLite, PostgreSQL, MariaDB or MySQL"):
             outbox.enqueue(connection, event())
+    engine.dispose()
 
 
 @pytest.mark.parametrize("hook", ["after_commit", "after_rollback"])

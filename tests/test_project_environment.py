@@ -12,7 +12,6 @@ _READERS = {"environ", "environb", "getenv", "getenvb"}
 
 _EXCEPTIONS = {
     "outbox/delivery/client.py": "hides variables of the TLS library while a client is built; takes no value from them",
-    "outbox/demo/workers.py": "hands the environment on to the processes that it starts",
 }
 
 

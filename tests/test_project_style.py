@@ -24,7 +24,7 @@ _TYPE_IGNORE = re.compile(r"# type: ignore\[[a-z-]+(, ?[a-z-]+)*\]")
 _FOREIGN = {
     "a package index": re.compile(r"py[p]i\.|python[h]osted|(?:extra-)?index[-_]url|--find[-]links|trusted[-]host"),
     "a directory of somebody's machine": re.compile(
-        r"(?<![\w.}~])/(?:wor[k]|roo[t]|hom[e])(?:/|(?=[\s'\"`:;,)]|$))", re.M
+        r"(?<![\w.}~])/(?:wor[k]|roo[t]|hom[e])(?:/|(?=[\s'\"`:;,)]|$))", re.MULTILINE
     ),
     "a neighbour of the repository": re.compile(r"\.\./share[d]"),
 }

@@ -19,6 +19,7 @@ from support.waiting import eventually
 from support.workers import drain, environment, run
 
 BODY = json.dumps(body("minimal"))
+REFUSED = "http://127.0.0.1:9/api/v1/event"
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_parked_in_doubt(database: Database, settings: dict[str, str], destinati
 def test_a_destination_that_is_down(database: Database, settings: dict[str, str]) -> None:
     """A refused connection is certain not to have delivered: the message waits for its next attempt."""
     (identity,) = put(database, body=BODY)
-    drain(settings | {"OUTBOX_ENDPOINT": "http://127.0.0.1:9/api/v1/event", "OUTBOX_RETRY_SCHEDULE": "1h"})
+    drain(settings | {"OUTBOX_ENDPOINT": REFUSED, "OUTBOX_RETRY_SCHEDULE": "1h", "OUTBOX_LEASE": "60s"})
     row = look(database, identity)
     (logged,) = attempts(database, identity)
     assert (row.state, row.attempts, logged.certainty, logged.tries) == ("pending", 1, "not_sent", 3)
