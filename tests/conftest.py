@@ -14,9 +14,11 @@ from typing import TypeVar
 
 import pytest
 
+from outbox.testing import ThreadedFakeServer, fake_server
 from support import databases
 from support.databases import Database
 from support.servers import MariaServer, PostgresServer, Server, ServerMissing
+from support.workers import environment
 
 S = TypeVar("S", bound=Server)
 
@@ -88,3 +90,16 @@ def _fresh(request: pytest.FixtureRequest, folder: Path, *, template: bool) -> A
     if request.param == "mariadb":
         return databases.maria_database(value("mariadb_server"), value("_maria_template") if template else [])
     return databases.sqlite_database(folder, value("_sqlite_template") if template else None)
+
+
+@pytest.fixture
+def destination() -> Iterator[ThreadedFakeServer]:
+    """Give a fake Event API that accepts what is valid; its script can be changed."""
+    with fake_server() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(database: Database, destination: ThreadedFakeServer) -> dict[str, str]:
+    """Give the environment of a worker between that database and that destination, with short times."""
+    return environment(database.url, destination.url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -11,26 +10,15 @@ from uuid import UUID
 import pytest
 
 from outbox import __version__
-from outbox.testing import ThreadedFakeServer, fake_server
+from outbox.testing import ThreadedFakeServer
 from support.databases import Database
 from support.events import BODIES, BODY_NAMES, body
 from support.rows import attempts, look, put
 from support.waiting import eventually
-from support.workers import drain, environment, run
+from support.workers import drain, run
 
 BODY = json.dumps(body("minimal"))
 REFUSED = "http://127.0.0.1:9/api/v1/event"
-
-
-@pytest.fixture
-def destination() -> Iterator[ThreadedFakeServer]:
-    with fake_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(database: Database, destination: ThreadedFakeServer) -> dict[str, str]:
-    return environment(database.url, destination.url)
 
 
 def drain_until_settled(database: Database, settings: dict[str, str], identity: UUID) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from sqlalchemy import func, select, text
 from outbox.schema import message
 from outbox.schema import worker as worker_table
 from outbox.store.engine import write_transaction
-from outbox.testing import ThreadedFakeServer, fake_server
+from outbox.testing import ThreadedFakeServer
 from support.databases import Database, build_schema
 from support.events import body
 from support.rows import attempts, look, put
@@ -23,17 +22,6 @@ from support.waiting import eventually
 from support.workers import WorkerProcess, environment, run, worker
 
 BODY = json.dumps(body("minimal"))
-
-
-@pytest.fixture
-def destination() -> Iterator[ThreadedFakeServer]:
-    with fake_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(database: Database, destination: ThreadedFakeServer) -> dict[str, str]:
-    return environment(database.url, destination.url)
 
 
 def states(database: Database) -> dict[str, int]:

@@ -15,9 +15,8 @@ from outbox.errors import SchemaOutdated
 from outbox.settings import Loaded
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from outbox.migrate import Change
+    from outbox.store.engine import Engine
 
 
 class _RevisionType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only

@@ -7,8 +7,6 @@ import click
 from outbox.cli.options import settings_options
 from outbox.settings import Loaded
 
-_KNOWN = ("overcentric",)
-
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -19,6 +17,7 @@ def status(*, loaded: Loaded, as_json: bool) -> None:
     `pending` is the sum of `due`, `claimed` and `scheduled`. In a big table `delivered` is the database's own estimate;
     the JSON object then says `"delivered_estimated": true`.
     """
+    from outbox.producer.options import DESTINATIONS
     from outbox.render import line, to_json
     from outbox.render.standing import show_standing, standing_json
     from outbox.store.look import standing
@@ -27,7 +26,7 @@ def status(*, loaded: Loaded, as_json: bool) -> None:
 
     with opened(loaded.settings.database_url) as engine:
         with engine.connect() as connection:
-            stands = standing(connection, _KNOWN)
+            stands = standing(connection, DESTINATIONS)
         if as_json:
             line(to_json(standing_json(stands)))
         else:

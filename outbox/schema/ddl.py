@@ -9,6 +9,8 @@ from sqlalchemy import Index, text
 
 from outbox.schema.tables import message, metadata
 
+__all__ = ["metadata"]
+
 # utf8mb4_bin: names and keys compare as they are written; the default collation takes "A" for "a".
 _MYSQL = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}
 

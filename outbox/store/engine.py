@@ -14,6 +14,8 @@ from outbox._version import __version__
 from outbox.store.trouble import is_repeatable
 from outbox.store.url import synchronous_url
 
+__all__ = ["Engine", "open_engine", "write_transaction"]
+
 CONNECT_SECONDS = 5
 _LOCK_WAIT_SECONDS = 2
 _SQLITE_LOCK_SECONDS = 10

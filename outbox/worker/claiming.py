@@ -10,7 +10,7 @@ from outbox.clock import lease_clock
 from outbox.errors import OutboxError, TryLater
 from outbox.settings import Settings
 from outbox.store import TROUBLE, Claimed, Store
-from outbox.worker.pace import Backoff, Poll, Prefetch
+from outbox.worker.pace import GATHER_SECONDS, Prefetch, backoff, polling
 from outbox.worker.report import Report
 from outbox.worker.sending import Senders
 from outbox.worker.settling import Settler
@@ -38,8 +38,8 @@ class Claimer:
         self._settings = settings
         self._mode = mode
         self._destination = "overcentric"
-        self._backoff = Backoff()
-        self._poll = Poll()
+        self._backoff = backoff()
+        self._polling = polling()
 
     async def until_ready(self) -> None:
         """Wait for a database that answers and holds our schema; a draining worker does not wait."""
@@ -73,7 +73,7 @@ class Claimer:
             except TROUBLE as error:
                 await self._bear(error)
                 continue
-            self._backoff.reset()
+            self._backoff.restart()
             self._report.works()
             if is_finished:
                 return
@@ -93,7 +93,7 @@ class Claimer:
 
     async def _until_idle(self, senders: Senders, settler: Settler) -> None:
         while (senders.is_busy or settler.is_busy) and not self.stopping.is_set():
-            await self._pause(Poll.GATHER)
+            await self._pause(GATHER_SECONDS)
 
     async def _claim(self, wanted: int, senders: Senders, *, alone: bool) -> Claimed:
         if self._settings.delivery == "off" or self.stopping.is_set():
@@ -113,9 +113,9 @@ class Claimer:
         if claimed.suspects:
             return 0.0
         if not claimed.messages:
-            return self._poll.wait()
-        self._poll.found()
-        return 0.0 if len(claimed.messages) >= wanted else Poll.GATHER
+            return self._polling.next()
+        self._polling.restart()
+        return 0.0 if len(claimed.messages) >= wanted else GATHER_SECONDS
 
     async def _is_drained(self, senders: Senders, settler: Settler) -> bool:
         """Whether a draining worker is done. Raises `TryLater` when what is due cannot be sent now."""
@@ -135,7 +135,7 @@ class Claimer:
         if explained is not None and (self._mode is not Mode.FOREVER or explained.exit_code == 78):
             raise explained from error
         self._report.trouble(explained, error)
-        await self._pause(self._backoff.wait())
+        await self._pause(self._backoff.next())
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but wake when asked to stop."""

@@ -12,44 +12,36 @@ def _about(seconds: float) -> float:
     return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter, not a secret
 
 
-class Poll:
-    """Waits between empty claims: short after work, longer when idle."""
+class Waits:
+    """Waits that grow from the shortest to the longest, until something happens."""
 
-    SHORTEST = 0.02
-    LONGEST = 0.5
-    GATHER = 0.005
-    """After a claim that found less than it asked for: let a few more arrive, or each costs a claim of its own."""
+    def __init__(self, shortest: float, longest: float, factor: float) -> None:
+        self._shortest = self._next = shortest
+        self._longest = longest
+        self._factor = factor
 
-    def __init__(self) -> None:
-        self._next = self.SHORTEST
+    def restart(self) -> None:
+        """Begin with the shortest again."""
+        self._next = self._shortest
 
-    def found(self) -> None:
-        """Start again from the shortest wait."""
-        self._next = self.SHORTEST
-
-    def wait(self) -> float:
-        """Seconds until the next claim."""
-        current, self._next = self._next, min(self._next * 1.5, self.LONGEST)
+    def next(self) -> float:
+        """Seconds to wait now."""
+        current, self._next = self._next, min(self._next * self._factor, self._longest)
         return _about(current)
 
 
-class Backoff:
-    """Waits after the database failed: doubling, with jitter; success resets it."""
+def polling() -> Waits:
+    """Between claims that found nothing: short after work, longer when idle."""
+    return Waits(0.02, 0.5, 1.5)
 
-    SHORTEST = 0.1
-    LONGEST = 5.0
 
-    def __init__(self) -> None:
-        self._next = self.SHORTEST
+def backoff() -> Waits:
+    """After the database failed."""
+    return Waits(0.1, 5.0, 2.0)
 
-    def reset(self) -> None:
-        """Start again from the shortest wait."""
-        self._next = self.SHORTEST
 
-    def wait(self) -> float:
-        """Seconds until the next try."""
-        current, self._next = self._next, min(self._next * 2, self.LONGEST)
-        return _about(current)
+GATHER_SECONDS = 0.005
+"""After a claim that found less than it asked for: let a few more arrive, or each costs a claim of its own."""
 
 
 class Prefetch:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from outbox.clock import lease_clock
 from outbox.message import Message, Outcome
 from outbox.store import TROUBLE, Settled, Settlement, Store
-from outbox.worker.pace import Backoff
+from outbox.worker.pace import backoff
 from outbox.worker.report import Report, logger
 from outbox.worker.thread import StoreThread
 
@@ -77,7 +77,7 @@ class Settler:
                 return
 
     async def _write(self, outcomes: list[Settlement], unsent: list[Message]) -> None:
-        backoff = Backoff()
+        waits = backoff()
         while True:
             try:
                 result = await self._thread.call(self._store.settle, outcomes, unsent)
@@ -88,7 +88,7 @@ class Settler:
                 if self._give_up_at is not None and lease_clock() > self._give_up_at:
                     logger.error("%d outcomes could not be recorded: those messages will be sent again", len(outcomes))
                     return
-                await asyncio.sleep(backoff.wait())
+                await asyncio.sleep(waits.next())
             else:
                 self._report.settled(outcomes, len(unsent), result)
                 self._fails = False
