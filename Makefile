@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs constraints clean
+.PHONY: help demo test lint format docs bench constraints clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,11 +28,21 @@ lint: $(VENV)/.ready ## ruff, mypy strict, the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.ready ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.ready ## write docs/configuration.md from the settings
+	$(BIN)/python docs/generate_configuration.py
+
+bench: $(VENV)/.ready ## the worker's CPU per event, beside the bare HTTP client (ARGS="--database URL")
+	$(BIN)/python benchmarks/cpu_per_event.py $(ARGS)
+
+constraints: ## resolve constraints.txt anew: names, versions and hashes, no addresses (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --output-file constraints.txt
 
 clean: ## remove what the other verbs made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

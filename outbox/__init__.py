@@ -52,8 +52,11 @@ __all__ = [
     "enqueue_async",
     "enqueue_many",
     "enqueue_many_async",
+    "schema",
     "sqlite",
 ]
+
+_MODULES = {"schema", "sqlite"}
 
 _HOME = {
     "Event": "outbox.event",
@@ -66,8 +69,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "sqlite":
-        return import_module("outbox.sqlite")
+    if name in _MODULES:
+        return import_module(f"outbox.{name}")
     if name not in __all__:
         msg = f"module 'outbox' has no attribute {name!r}"
         raise AttributeError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -15,7 +16,7 @@ from support.databases import Database
 from support.events import BODIES, BODY_NAMES, body
 from support.rows import attempts, look, put
 from support.waiting import eventually
-from support.workers import drain, run
+from support.workers import drain, run, worker
 
 BODY = json.dumps(body("minimal"))
 REFUSED = "http://127.0.0.1:9/api/v1/event"
@@ -109,6 +110,23 @@ def test_a_destination_that_is_down(database: Database, settings: dict[str, str]
     (logged,) = attempts(database, identity)
     assert (row.state, row.attempts, logged.certainty, logged.tries) == ("pending", 1, "not_sent", 3)
     assert "refused" in row.last_error
+
+
+def test_an_outage_with_a_backlog(
+    database: Database, settings: dict[str, str], destination: ThreadedFakeServer, tmp_path: Path
+) -> None:
+    """After refused connections, with more messages due than there are senders, the same worker delivers them all."""
+    ids = put(database, 60, body=BODY)
+    settings |= {"OUTBOX_CONCURRENCY": "4", "OUTBOX_LEASE": "30s", "OUTBOX_RETRY_SCHEDULE": "200ms"}
+    destination.pause()
+    with worker(tmp_path, settings) as steady:
+        eventually(lambda: look(database, ids[20]).attempts > 0, timeout=30)
+        destination.resume()
+        eventually(lambda: len(destination.accepted) == 60, timeout=30)
+        steady.signal(signal.SIGTERM)
+        assert steady.wait() == 0
+    assert {look(database, each).state for each in ids} == {"delivered"}
+    assert {each.certainty for each in attempts(database, ids[20])} == {"not_sent"}
 
 
 def test_staging_only_logs(database: Database, settings: dict[str, str], destination: ThreadedFakeServer) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, make_url, select, text
 
 from outbox.schema import message
 from outbox.schema import worker as worker_table
@@ -209,7 +209,7 @@ def test_started_before_the_database(destination: ThreadedFakeServer, tmp_path: 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"OUTBOX_LEASE": "1500ms"}, "OUTBOX_LEASE (1.5s) is shorter than twice OUTBOX_TRY_TIMEOUT (1s)"),
+        ({"OUTBOX_LEASE": "1500ms"}, "OUTBOX_LEASE is 1.5s, shorter than twice OUTBOX_TRY_TIMEOUT, which is 1s"),
         ({"OUTBOX_LEASE": "soon"}, "'soon' is not a value of OUTBOX_LEASE"),
         ({"OUTBOX_DATABASE_URL": "oracle://u:hunter2@h/d"}, "names the database 'oracle'"),
         ({"OUTBOX_DATABASE_URL": "hunter2"}, "OUTBOX_DATABASE_URL is not a database URL"),
@@ -254,6 +254,39 @@ def test_a_statement_that_fails_after_the_post(
         until_delivered(database, 200)
         stop(steady)
     assert destination.keys == {str(each): 1 for each in ids}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_drain_that_cannot_settle(
+    database: Database, settings: dict[str, str], destination: ThreadedFakeServer
+) -> None:
+    """A drain whose outcomes the database does not take ends with the reason instead of waiting for ever."""
+    put(database, 3, body=BODY)
+    with database.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE outbox_message ADD CONSTRAINT no CHECK (state = 'pending')"))
+    done = run(settings, "worker", "--drain")
+    assert done.returncode == 1
+    assert destination.count == 3
+    assert "The database refused a statement" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_missing_right(database: Database, destination: ThreadedFakeServer) -> None:
+    """A worker whose database user may not do its work ends with 78 and says what is missing."""
+    with database.engine.begin() as connection:
+        connection.execute(text("CREATE ROLE half LOGIN PASSWORD 'hunter2'"))
+        connection.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO half"))
+    try:
+        put(database, body=BODY)
+        url = make_url(database.url).set(username="half", password="hunter2").render_as_string(hide_password=False)
+        done = run(environment(url, destination.url), "worker")
+    finally:
+        with database.engine.begin() as connection:
+            connection.execute(text("DROP OWNED BY half"))
+            connection.execute(text("DROP ROLE half"))
+    assert done.returncode == 78
+    assert "permission denied for table outbox_message" in done.stderr
+    assert "hunter2" not in done.stderr
 
 
 def _is_quiet(destination: ThreadedFakeServer) -> bool:

@@ -15,8 +15,8 @@ from outbox.render import line
 _COMMANDS = {
     "worker": ("outbox.cli.worker:worker", "Deliver what is pending, until stopped."),
     "status": ("outbox.cli.status:status", "Say how the outbox stands."),
-    "list": ("outbox.cli.list:list_messages", "List messages."),
-    "failed": ("outbox.cli.list:failed", "List failed messages, or count them by cause."),
+    "list": ("outbox.cli.listing:list_messages", "List messages."),
+    "failed": ("outbox.cli.listing:failed", "List failed messages, or count them by cause."),
     "show": ("outbox.cli.show:show", "Show one message, its body and its attempts."),
     "retry": ("outbox.cli.retry:retry", "Send failed messages again."),
     "enqueue": ("outbox.cli.enqueue:enqueue", "Put events from files into the outbox."),
@@ -36,7 +36,7 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give the commands in the order of their use."""
-        return list(_COMMANDS)
+        return [*_COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""

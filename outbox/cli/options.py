@@ -38,7 +38,7 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
 
         wrapped: Callable[..., Any] = build
         for name in reversed(names):
-            help_text = f"{Settings.readings()[name].doc.split('. ')[0].rstrip('.')}.  [{variable(name)}]"
+            help_text = f"{Settings.readings()[name].doc}  [{variable(name)}]"
             option = f"--{name.replace('_', '-')}"
             wrapped = click.option(option, name, type=_SettingType(name), metavar="VALUE", help=help_text)(wrapped)
         return click.option("--config", metavar="FILE", help="TOML file with settings.  [OUTBOX_CONFIG]")(wrapped)

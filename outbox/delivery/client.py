@@ -138,7 +138,7 @@ def _system_certificates() -> Iterator[None]:
     """
     hidden = {name: os.environ.pop(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ}
     if hidden:
-        logger.info("%s does not count: the system's certificate authorities are trusted", " and ".join(hidden))
+        logger.info("not heeding %s: the system's certificate authorities are trusted", " and ".join(hidden))
     try:
         yield
     finally:

@@ -37,7 +37,7 @@ def enqueue(
     `event`: an `Event`, or the Event API's documented request body as a dict. `identity`: who did it.
     `dedup_key`: 1 to 200 characters, such as a webhook's delivery id. The first committed message with a key owns it; a
     repeat creates nothing and returns the owner's id. It waits while another transaction with the key is open. Keys
-    are kept apart from messages, for 30 days.
+    are kept apart from messages: purging messages forgets none.
     `delay`: seconds or a timedelta from now by the database's clock, at most 10 years; or `deliver_at`: aware datetime.
     `on_unknown`: `"retry"` (at least once), or `"park"`: when it is in doubt whether the destination has processed the
     event, leave it to a person. `destination`: `"overcentric"` is the one there is.

@@ -30,8 +30,8 @@ def check_settings(settings: Settings) -> None:
     """See that a worker can run with these settings. Raises `ConfigurationError` where two contradict each other."""
     if settings.lease < 2 * settings.try_timeout:
         msg = (
-            f"OUTBOX_LEASE ({show_duration(settings.lease)}) is shorter than "
-            f"twice OUTBOX_TRY_TIMEOUT ({show_duration(settings.try_timeout)})"
+            f"OUTBOX_LEASE is {show_duration(settings.lease)}, shorter than twice OUTBOX_TRY_TIMEOUT, "
+            f"which is {show_duration(settings.try_timeout)}"
         )
         hint = "Another worker could send a message again while this one still sends it: lengthen the lease."
         raise ConfigurationError(msg, hint=hint)

@@ -17,7 +17,7 @@ from outbox.store.release import release
 from outbox.store.requirements import check_server
 from outbox.store.settle import Settled, Settlement, settle
 from outbox.store.transactions import Transactions
-from outbox.store.trouble import explain
+from outbox.store.trouble import explain, first_line
 from outbox.store.version import check_schema
 from outbox.store.waiting import Waiting, is_anything_due, waiting
 
@@ -65,9 +65,9 @@ class Store:
         """Take the worker off the list."""
         self._transactions.run(farewell, worker)
 
-    def explain(self, error: Exception) -> OutboxError | None:
+    def explain(self, error: Exception) -> OutboxError:
         """Say what one of `TROUBLE` means, for people."""
-        return explain(error, self._engine)
+        return explain(error, self._engine) or OutboxError(f"The database refused a statement: {first_line(error)}")
 
     def close(self) -> None:
         """Give the connection back. The engine belongs to who opened it."""

@@ -11,13 +11,15 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from outbox.errors import DatabaseUnreachable, OutboxError, SchemaOutdated
+from outbox.errors import ConfigurationError, DatabaseUnreachable, OutboxError, SchemaOutdated
 from outbox.store.url import shown_url
 
 _MISSING_TABLE = re.compile(
     r"no such (?:table|column)|relation \"\S+\" does not exist|column \S+ does not exist|doesn't exist|Unknown column",
     re.ASCII,
 )
+_FORBIDDEN_MYSQL = {1142, 1143}
+_FORBIDDEN_SQLSTATE = "42501"
 _REPEATABLE_MYSQL = {1205, 1213, 1020}
 _REPEATABLE_SQLSTATE = {"40001", "40P01", "55P03"}
 
@@ -39,6 +41,9 @@ def explain(error: Exception, engine: Engine) -> OutboxError | None:
     if is_schema_missing(error):
         msg = f"The outbox's tables are missing or outdated in {shown_url(engine.url)}"
         return SchemaOutdated(msg, hint="Run: outbox db upgrade")
+    if _is_forbidden(error):
+        msg = f"The database user of {shown_url(engine.url)} lacks a right: {first_line(error)}"
+        return ConfigurationError(msg, hint="Grant it; docs/databases.md lists the rights that each part needs.")
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)) and not _is_wrong_sql(error):
         msg = f"The database {shown_url(engine.url)} cannot be used: {first_line(error)}"
         return DatabaseUnreachable(msg, hint="Check OUTBOX_DATABASE_URL, and that the database runs and lets us in.")
@@ -48,6 +53,12 @@ def explain(error: Exception, engine: Engine) -> OutboxError | None:
 def is_schema_missing(error: Exception) -> bool:
     """Whether a table or column of ours is not there."""
     return isinstance(error, (ProgrammingError, OperationalError)) and bool(_MISSING_TABLE.search(str(error.orig)))
+
+
+def _is_forbidden(error: Exception) -> bool:
+    orig = getattr(error, "orig", None)
+    code = orig.args[0] if orig is not None and orig.args else None
+    return getattr(orig, "sqlstate", None) == _FORBIDDEN_SQLSTATE or code in _FORBIDDEN_MYSQL
 
 
 def _is_wrong_sql(error: Exception) -> bool:

@@ -16,6 +16,9 @@ from outbox.worker.sending import Senders
 from outbox.worker.settling import Settler
 from outbox.worker.thread import StoreThread
 
+LOOK_AGAIN_SECONDS = 1.0
+"""How often a claimer that waits for the senders looks whether it waits in vain."""
+
 
 class Mode(Enum):
     """When a worker ends by itself."""
@@ -82,8 +85,11 @@ class Claimer:
     async def _until_hungry(self, senders: Senders, settler: Settler) -> None:
         """Wait until half of what should be held ready has been taken, and until outcomes are being settled."""
         while not self.stopping.is_set() and (senders.waiting > senders.low or not settler.accepts.is_set()):
+            if self._mode is not Mode.FOREVER and (error := settler.lasting_failure()):
+                raise self._store.explain(error) from error
             senders.hungry.clear()
-            await senders.hungry.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(senders.hungry.wait(), LOOK_AGAIN_SECONDS)
 
     async def _claim_suspect(self, senders: Senders, settler: Settler) -> None:
         """Send one message that may kill this worker, with nothing else in hand that would die with it."""
@@ -125,16 +131,16 @@ class Claimer:
         is_off = self._settings.delivery == "off"
         if waiting.due and (waiting.paused or is_off):
             why = "is switched off by OUTBOX_DELIVERY=off" if is_off else "is paused"
-            msg = f"{waiting.due} messages are due, but delivery to {self._destination} {why}"
+            msg = f"{waiting.due} due, but delivery to {self._destination} {why}"
             raise TryLater(msg, hint="Run again later.")
         return not waiting.due and not waiting.leased
 
     async def _bear(self, error: Exception) -> None:
         """Wait out the database's trouble. What a person must repair first ends a worker that does not wait."""
         explained = error if isinstance(error, OutboxError) else self._store.explain(error)
-        if explained is not None and (self._mode is not Mode.FOREVER or explained.exit_code == 78):
+        if self._mode is not Mode.FOREVER or explained.exit_code == 78:
             raise explained from error
-        self._report.trouble(explained, error)
+        self._report.trouble(explained)
         await self._pause(self._backoff.next())
 
     async def _pause(self, seconds: float) -> None:

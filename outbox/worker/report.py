@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from outbox.clock import lease_clock
 from outbox.errors import OutboxError
 from outbox.message import Delivered, Failed, Message, Outcome
-from outbox.store.settle import Settled, Settlement
+from outbox.store import Settled, Settlement
 
 logger = logging.getLogger("outbox.worker")
 
@@ -92,13 +92,11 @@ class Report:
             text = f"will try again: {message.name} {message.id}: {outcome.attempt.error}"  # type: ignore[union-attr]
             self._repeats.say(logging.INFO, f"retry {outcome.attempt.error}", text)  # type: ignore[union-attr]
 
-    def trouble(self, explained: OutboxError | None, error: Exception) -> None:
+    def trouble(self, trouble: OutboxError) -> None:
         """Say that the database is in trouble: once, until it works again or the trouble changes."""
-        text = str(explained) if explained else f"{type(error).__name__}: the database refused a statement of ours"
-        if text != self._down:
-            logger.error("waiting: %s", text)
-            logger.debug("the error in full", exc_info=error)
-        self._down = text
+        if str(trouble) != self._down:
+            logger.error("waiting: %s", trouble)
+        self._down = str(trouble)
 
     def works(self) -> None:
         """Say that the database works again, if it did not."""

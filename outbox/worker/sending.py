@@ -90,9 +90,7 @@ class Senders:
 
     async def _send_all(self) -> None:
         place = SenderPlace(self)
-        while (message := await self._queue.get()) is not None:
-            if self._queue.qsize() <= self.low:
-                self.hungry.set()
+        while (message := await self._take()) is not None:
             if not self._settler.accepts.is_set():
                 await self._until_accepted(message)
             self._in_flight += 1
@@ -104,6 +102,13 @@ class Senders:
                 return
         if self._returning:
             self._returning.popleft().set_result(None)
+
+    async def _take(self) -> Message | None:
+        """Take the next message; None ends a sender."""
+        message = await self._queue.get()
+        if self._queue.qsize() <= self.low:
+            self.hungry.set()
+        return message
 
     async def _until_accepted(self, message: Message) -> None:
         try:

@@ -13,7 +13,7 @@ from outbox.worker.report import Report, logger
 from outbox.worker.thread import StoreThread
 
 LAST_SETTLE_SECONDS = 10.0
-"""How long a stopping worker keeps trying to record its last outcomes while the database fails."""
+"""How long a worker that stops, or drains, keeps trying to record its outcomes while the database fails."""
 
 LOCKED_SECONDS = 0.5
 """How long a row that somebody else has locked is left alone."""
@@ -28,7 +28,8 @@ class Settler:
         claimed and nothing is sent. At most `most` outcomes wait: a crash makes duplicates of them."""
         self.accepts.set()
         self._most = most
-        self._fails = False
+        self._failure: Exception | None = None
+        self._failing_since = 0.0
         self._store = store
         self._thread = thread
         self._report = report
@@ -82,23 +83,32 @@ class Settler:
             try:
                 result = await self._thread.call(self._store.settle, outcomes, unsent)
             except TROUBLE as error:
-                self._fails = True
-                self.accepts.clear()
-                self._report.trouble(self._store.explain(error), error)
+                self._fail(error)
+                self._report.trouble(self._store.explain(error))
                 if self._give_up_at is not None and lease_clock() > self._give_up_at:
                     logger.error("%d outcomes could not be recorded: those messages will be sent again", len(outcomes))
                     return
                 await asyncio.sleep(waits.next())
             else:
                 self._report.settled(outcomes, len(unsent), result)
-                self._fails = False
+                self._failure = None
                 self._report.works()
                 self._open()
                 self._postpone(result)
                 return
 
+    def lasting_failure(self) -> Exception | None:
+        """Why settles have been failing for so long that a worker which should end soon cannot wait for them."""
+        return self._failure if lease_clock() - self._failing_since > LAST_SETTLE_SECONDS else None
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failing_since = lease_clock()
+        self._failure = error
+        self.accepts.clear()
+
     def _open(self) -> None:
-        if not self.accepts.is_set() and not self._fails and len(self._outcomes) < self._most:
+        if not self.accepts.is_set() and self._failure is None and len(self._outcomes) < self._most:
             self.accepts.set()
             self.on_opening()
 
