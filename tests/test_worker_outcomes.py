@@ -116,13 +116,13 @@ def test_an_outage_with_a_backlog(
     database: Database, settings: dict[str, str], destination: ThreadedFakeServer, tmp_path: Path
 ) -> None:
     """After refused connections, with more messages due than there are senders, the same worker delivers them all."""
-    ids = put(database, 60, body=BODY)
-    settings |= {"OUTBOX_CONCURRENCY": "4", "OUTBOX_LEASE": "30s", "OUTBOX_RETRY_SCHEDULE": "200ms"}
+    ids = put(database, 150, body=BODY)
+    settings |= {"OUTBOX_CONCURRENCY": "8", "OUTBOX_LEASE": "30s", "OUTBOX_RETRY_SCHEDULE": "500ms"}
     destination.pause()
     with worker(tmp_path, settings) as steady:
-        eventually(lambda: look(database, ids[20]).attempts > 0, timeout=30)
+        eventually(lambda: all(look(database, each).attempts for each in ids[::10]), timeout=30)
         destination.resume()
-        eventually(lambda: len(destination.accepted) == 60, timeout=30)
+        eventually(lambda: len(destination.accepted) == 150, timeout=30)
         steady.signal(signal.SIGTERM)
         assert steady.wait() == 0
     assert {look(database, each).state for each in ids} == {"delivered"}
