@@ -1,28 +1,34 @@
 # `make` alone lists the verbs. Each one sets itself up in .venv from constraints.txt.
 PYTHON ?= python3
 VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench constraints clean
+.PHONY: help demo test test-oldest lint format docs bench constraints clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(VENV)/.ready: constraints.txt pyproject.toml
+$(VENV)/.ready: $(CONSTRAINTS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "The outbox needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(VENV)/.ready ## the main job on SQLite: transactions, a kill -9, a flaky destination, the count
-	@$(BIN)/outbox demo
+	@$(BIN)/outbox demo $(ARGS)
 
 test: $(VENV)/.ready ## every test, on SQLite, PostgreSQL and MariaDB (ARGS="-k name" selects)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-oldest: ## the tests that touch libraries, on the oldest versions that are supported
+	$(MAKE) --no-print-directory VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt test \
+		ARGS="$(wildcard tests/test_enqueue*.py tests/test_sqlite*.py tests/test_migrations*.py tests/test_claim.py \
+		tests/test_settle.py tests/test_store*.py tests/test_worker_outcomes.py tests/test_cli*.py tests/test_delivery*.py)"
 
 lint: $(VENV)/.ready ## ruff, mypy strict, the import contract
 	$(BIN)/ruff check .
@@ -40,9 +46,12 @@ docs: $(VENV)/.ready ## write docs/configuration.md from the settings
 bench: $(VENV)/.ready ## the worker's CPU per event, beside the bare HTTP client (ARGS="--database URL")
 	$(BIN)/python benchmarks/cpu_per_event.py $(ARGS)
 
-constraints: ## resolve constraints.txt anew: names, versions and hashes, no addresses (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
-		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --output-file constraints.txt
+RESOLVE := uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
+
+constraints: ## resolve both constraints files anew: names, versions and hashes, no addresses (needs uv)
+	$(RESOLVE) --output-file constraints.txt
+	$(RESOLVE) --resolution lowest-direct --output-file constraints-oldest.txt
 
 clean: ## remove what the other verbs made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-oldest dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
