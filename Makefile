@@ -47,7 +47,7 @@ bench: $(VENV)/.ready ## the worker's CPU per event, beside the bare HTTP client
 	$(BIN)/python benchmarks/cpu_per_event.py $(ARGS)
 
 RESOLVE := uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
-	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
+	--no-annotate --no-header --quiet
 
 constraints: ## resolve both constraints files anew: names, versions and hashes, no addresses (needs uv)
 	$(RESOLVE) --output-file constraints.txt
