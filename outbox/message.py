@@ -63,7 +63,8 @@ class FailureReason(StrEnum):
 class Message(NamedTuple):
     """A claimed message: what sending and settling need. Built once per event, hence a tuple."""
 
-    id: UUID
+    id: str
+    """The UUID, as it is written on the wire."""
     name: str
     body: str
     attempts: int

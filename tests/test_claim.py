@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
+from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, update
 
 from outbox.clock import lease_clock
 from outbox.schema import FOREVER, destination, message, utc_after
-from outbox.store import Store
+from outbox.store import Choice, Store
 from outbox.store.claim import claim as claim_in
 from outbox.store.engine import write_transaction
 from support.databases import Database
@@ -87,39 +88,53 @@ def test_a_claim_does_not_wait_for_another_one(database: Database) -> None:
     """While one worker's claim is still open, another worker gets the next messages, at once and no others."""
     ids = put(database, 6)
     with database.engine.connect() as connection, write_transaction(connection).begin():
-        first = claim_in(connection, "overcentric", limit=3, free=3, alone=False, lease=LEASE).messages
+        first = claim_in(connection, "overcentric", Choice.ANY, limit=3, free=3, lease=LEASE).messages
         second = claim(database, 3)
     assert [each.id for each in first] == ids[:3]
     assert [each.id for each in second] == ids[3:]
 
 
-def test_after_two_lost_claims_a_message_is_claimed_alone(database: Database) -> None:
-    """A message that may kill its worker is left to a worker with nothing else in hand, which takes it alone."""
+def _suspect(database: Database, *suspects: str) -> None:
+    """Let two workers have been lost with each of these messages."""
+    with database.engine.begin() as connection:
+        for each in suspects:
+            connection.execute(update(message).where(message.c.id == UUID(each)).values(lost=2))
+
+
+def test_a_suspect_is_left_to_a_worker_with_nothing_else_in_hand(database: Database) -> None:
+    """A message that may kill its worker is not claimed among others; they are told that there is one."""
     first, suspect, last = put(database, 3)
-    with database.engine.begin() as connection:
-        connection.execute(update(message).where(message.c.id == suspect).values(lost=2))
+    _suspect(database, suspect)
     with closing(Store(database.engine)) as store:
-        among_others = store.claim("overcentric", limit=10, free=10, alone=False, lease=LEASE)
-        assert [each.id for each in among_others.messages] == [first, last]
-        assert among_others.suspects
-    assert [each.id for each in claim(database, alone=True)] == [suspect]
+        claimed = store.claim("overcentric", Choice.ANY, limit=10, free=10, lease=LEASE)
+    assert [each.id for each in claimed.messages] == [first, last]
+    assert claimed.suspects
 
 
-def test_a_suspect_goes_before_others_to_an_idle_worker(database: Database) -> None:
-    """An idle worker asked for a suspect gets one even where calm messages have been due for longer."""
-    _, suspect = put(database, 2)
-    with database.engine.begin() as connection:
-        connection.execute(update(message).where(message.c.id == suspect).values(lost=2))
-    assert [each.id for each in claim(database, alone=True)] == [suspect]
+def test_suspects_are_claimed_one_by_one(database: Database) -> None:
+    """A claim for a suspect takes nothing else, even where calm messages have been due for longer."""
+    _, suspect, _, other = put(database, 4)
+    _suspect(database, suspect, other)
+    with closing(Store(database.engine)) as store:
+        found = [store.claim("overcentric", Choice.SUSPECT, limit=1, free=10, lease=LEASE) for _ in range(3)]
+    assert [[each.id for each in claimed.messages] for claimed in found] == [[suspect], [other], []]
+    assert [claimed.suspects for claimed in found] == [True, True, False]
+
+
+def test_suspects_do_not_stand_before_the_calm(database: Database) -> None:
+    """However many suspects are due, a claim for the others reaches those behind them."""
+    *suspects, calm = put(database, 6)
+    _suspect(database, *suspects)
+    assert [each.id for each in claim(database, 3, choice=Choice.CALM)] == [calm]
 
 
 def test_a_third_lost_claim_fails_the_message(database: Database) -> None:
     """After exactly three workers were lost with a message it is failed, with an attempt that says so; others go on."""
     poison, mate = put(database, 2)
     with database.engine.begin() as connection:
-        connection.execute(update(message).where(message.c.id == mate).values(due_at=utc_after(3600)))
-    for _ in range(3):
-        assert [each.id for each in claim(database, alone=True)] == [poison]
+        connection.execute(update(message).where(message.c.id == UUID(mate)).values(due_at=utc_after(3600)))
+    for lost in range(3):
+        assert [each.id for each in claim(database, 1, choice=Choice.SUSPECT if lost == 2 else Choice.ANY)] == [poison]
         expire(database)
     assert claim(database) == []
     row = look(database, poison)

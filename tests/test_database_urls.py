@@ -51,6 +51,14 @@ def test_not_a_url(written: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_an_at_sign_in_a_password() -> None:
+    """A password with an unescaped @ would be taken for part of the host, and shown: it is refused."""
+    with pytest.raises(ConfigurationError, match="more than one @") as caught:
+        synchronous_url("postgresql://app:hun@ter2@127.0.0.1/shop")
+    assert "ter2" not in str(caught.value)
+    assert "%40" in caught.value.hint
+
+
 def test_another_database() -> None:
     """A database that the outbox cannot live in is named, with those that it can."""
     with pytest.raises(ConfigurationError, match=r"'oracle'.*SQLite, PostgreSQL, MariaDB or MySQL"):

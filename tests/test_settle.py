@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -137,7 +138,7 @@ def test_a_row_locked_by_another_is_left_for_the_next_group(database: Database, 
     put(database, 2)
     stuck, free = claim(database)
     with database.engine.connect() as connection, connection.begin():
-        connection.execute(select(message.c.id).where(message.c.id == stuck.id).with_for_update())
+        connection.execute(select(message.c.id).where(message.c.id == UUID(stuck.id)).with_for_update())
         result = settle(database, (stuck, outcome), (free, outcome))  # type: ignore[arg-type]
     assert [each.id for each, _ in result.locked] == [stuck.id]
     assert look(database, free.id).claimed_until is None
@@ -163,6 +164,19 @@ def test_release_charges_nothing(database: Database) -> None:
     assert (row.claim_token, row.claimed_until, row.attempts) == (None, None, 0)
     (again,) = claim(database)
     assert (again.id, look(database, identity).lost) == (identity, 0)
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_a_release_does_not_wait_for_a_locked_row(database: Database) -> None:
+    """Giving back passes over a row that somebody has locked: the others are settled and given back."""
+    put(database, 3)
+    stuck, free, sent = claim(database)
+    with database.engine.connect() as connection, connection.begin():
+        connection.execute(select(message.c.id).where(message.c.id == UUID(stuck.id)).with_for_update())
+        assert settle(database, (sent, Delivered(200)), unsent=(stuck, free)) == Settled([], [])
+    assert look(database, stuck.id).claimed_until is not None
+    assert look(database, free.id).claimed_until is None
+    assert look(database, sent.id).state == "delivered"
 
 
 def test_a_late_release_changes_nothing(database: Database) -> None:

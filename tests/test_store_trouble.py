@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from outbox.errors import DatabaseUnreachable, SchemaOutdated
+from outbox.errors import ConfigurationError, DatabaseUnreachable, SchemaOutdated
 from outbox.producer.ids import uuid7
 from outbox.schema import worker
 from outbox.store import Store
 from outbox.store.engine import open_engine
+from outbox.store.requirements import require_file
 from outbox.store.transactions import Transactions
 from outbox.store.trouble import explain, explained, is_repeatable
+from outbox.store.url import synchronous_url
 from support.databases import Database
 from support.rows import look, put
 
@@ -83,6 +86,26 @@ def test_an_unreachable_database_is_explained(url: str) -> None:
     assert "hunter2" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     engine.dispose()
+
+
+def test_a_file_that_is_no_database_is_explained(tmp_path: Path) -> None:
+    """A file of something else is named, and is no traceback."""
+    path = tmp_path / "notes.db"
+    path.write_text("these are only notes, and long enough to be looked at as a header of a database file\n" * 20)
+    engine = open_engine(f"sqlite:///{path}")
+    with (
+        pytest.raises(DatabaseUnreachable, match=f"{path} is damaged, or is no SQLite database"),
+        explained(engine),
+        engine.connect() as connection,
+    ):
+        connection.execute(text("SELECT 1 FROM outbox_message"))
+    engine.dispose()
+
+
+def test_a_database_in_memory_is_refused() -> None:
+    """What only this process would see is no place for an outbox."""
+    with pytest.raises(ConfigurationError, match="in memory"):
+        require_file(synchronous_url("sqlite://"), create=True)
 
 
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)

@@ -6,7 +6,6 @@ import json
 import signal
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
@@ -22,7 +21,7 @@ BODY = json.dumps(body("minimal"))
 REFUSED = "http://127.0.0.1:9/api/v1/event"
 
 
-def drain_until_settled(database: Database, settings: dict[str, str], identity: UUID) -> None:
+def drain_until_settled(database: Database, settings: dict[str, str], identity: str) -> None:
     """Drain again as the schedule's later attempts become due."""
 
     def settled() -> bool:

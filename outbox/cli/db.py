@@ -146,8 +146,7 @@ def _opened(loaded: Loaded, *, create: bool = False) -> Iterator[Engine]:
 
     engine = open_engine(loaded.settings.database_url, patient=True)
     try:
-        if not create:
-            require_file(engine.url)
+        require_file(engine.url, create=create)
         with explained(engine):
             with engine.connect() as connection:
                 check_server(connection)

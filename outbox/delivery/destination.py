@@ -48,7 +48,7 @@ class Overcentric:
 
     def request(self, message: Message) -> Request:
         """Make the request that carries a message, its id as the idempotency key."""
-        headers = {"Content-Type": "application/json", "Idempotency-Key": str(message.id)}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": message.id}
         return Request(self.url, headers, message.body)
 
 

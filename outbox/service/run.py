@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 
 from outbox._version import __version__
+from outbox.clock import lease_clock
 from outbox.delivery import Delivery
 from outbox.errors import ConfigurationError
 from outbox.policy import Policy
@@ -24,6 +25,8 @@ logger = logging.getLogger("outbox.worker")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PROGRESS_SECONDS = 0.2
+_SAME_SIGNAL_SECONDS = 0.1
+"""What follows so soon is the same wish: timeout(1) signals its child, and then the group that it is in."""
 
 
 def check_settings(settings: Settings) -> None:
@@ -64,14 +67,17 @@ async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
 
 @contextlib.asynccontextmanager
 async def _signals(worker: Worker) -> AsyncIterator[None]:
-    loop, received = asyncio.get_running_loop(), list[int]()
+    loop, first = asyncio.get_running_loop(), [0.0]
 
     def receive(number: int) -> None:
-        received.append(number)
-        if len(received) > 1:
+        now = lease_clock()
+        if first[0] and now - first[0] < _SAME_SIGNAL_SECONDS:
+            return
+        if first[0]:
             logger.warning("second signal: ending at once; what is in flight will be sent again")
             logging.shutdown()
             os._exit(128 + number)
+        first[0] = now
         logger.info("stopping: finishing what is in flight")
         worker.stop()
 

@@ -101,8 +101,9 @@ def _parse(name: str, text: str, origin: str) -> Any:
         return reading.parse(text)
     except ValueError as error:
         shown = f"{text!r}" if len(text) <= 40 else "the value"
-        msg = f"{origin}: {shown} is not a value of {variable(name)}: {error}"
-        raise ConfigurationError(msg, hint=f"Write, for example, {variable(name)}={reading.example}.") from error
+        msg = f"{origin}: {shown} cannot be used: {error}"
+        example = f"{variable(name)}={reading.example}" if origin == variable(name) else reading.example
+        raise ConfigurationError(msg, hint=f"Write, for example, {example}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from outbox.clock import lease_clock
 from outbox.message import Attempt, Certainty, Claim, Failed, FailureReason, Message, OnUnknown
 from outbox.schema import destination, message, utc_after, utc_now
 from outbox.store.settle import write_failed
-from outbox.store.statements import IS_DUE, IS_FREE, IS_HELD, IS_PENDING, IS_UNKEYED, id_among
+from outbox.store.statements import IS_DUE, IS_FREE, IS_HELD, IS_PENDING, IS_UNKEYED, id_among, text_id
 
 SUSPECT = 2
 """Claims lost with their worker after which a message is claimed alone."""
@@ -23,27 +24,38 @@ LOST = 3
 """Claims lost with their worker after which a message is failed (`worker_lost`)."""
 
 
+class Choice(Enum):
+    """Which of the due messages to claim."""
+
+    ANY = "any"
+    """All but suspects; says whether there are any."""
+    CALM = "calm"
+    """Only those that are no suspects, however many of them stand before."""
+    SUSPECT = "suspect"
+    """Only suspects, for a worker that has nothing else in hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """What a claim took, and what it left."""
 
     messages: Sequence[Message]
     suspects: bool = False
-    """Whether suspects are due: they are claimed alone, by a worker that has nothing else in hand."""
+    """Whether suspects were found."""
 
 
-def claim(connection: Connection, name: str, *, limit: int, free: int, alone: bool, lease: float) -> Claimed:
+def claim(connection: Connection, name: str, choice: Choice, *, limit: int, free: int, lease: float) -> Claimed:
     """Claim up to `limit` due messages of the destination `name` for `lease` seconds.
 
     `free` is the number of senders that wait for work. Messages to be parked in doubt are claimed only for
-    those: a queued one would be parked for nothing if the worker died. With `alone` a single suspect is claimed
-    if there is one, else what is calm. Selecting and updating are two statements on purpose: in one, PostgreSQL
-    may run the limited subquery twice and claim more.
+    those: a queued one would be parked for nothing if the worker died. Selecting and updating are two
+    statements on purpose: in one, PostgreSQL may run the limited subquery twice and claim more.
     """
     began = lease_clock()
     held = Claim(uuid4(), began + lease)
-    rows = connection.execute(_select_due(with_parked=free > 0), {"destination": name, "limit": limit}).all()
-    chosen = _choose(rows, free, alone=alone)
+    query = _select_due(connection.dialect.name, choice, with_parked=free > 0)
+    rows = connection.execute(query, {"destination": name, "limit": limit}).all()
+    chosen = _choose(rows, choice, free)
     doomed = [(_claimed(row, name, held), _last_words(row, began)) for row in chosen.doomed]
     if chosen.taken or doomed:
         ids = [row.id for row in (*chosen.taken, *chosen.doomed)]
@@ -54,24 +66,23 @@ def claim(connection: Connection, name: str, *, limit: int, free: int, alone: bo
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _Chosen:
     taken: Sequence[Row[Any]]
     doomed: Sequence[Row[Any]] = ()
     suspects: bool = False
 
 
-def _choose(rows: Sequence[Row[Any]], free: int, *, alone: bool) -> _Choice:
+def _choose(rows: Sequence[Row[Any]], choice: Choice, free: int) -> _Chosen:
     """Sort out what earlier claims tell: a crash is evidence against a message, not a charge."""
     if not any(row.lost or row.expired or row.on_unknown == OnUnknown.PARK for row in rows):
-        return _Choice(rows)
+        return _Chosen(rows)
     doomed = [row for row in rows if _is_doomed(row)]
     alive = [row for row in rows if not _is_doomed(row)]
-    suspects = [row for row in alive if _losses(row) >= SUSPECT]
-    if suspects and alone:
-        return _Choice(suspects[:1], doomed, suspects=True)
+    if choice is Choice.SUSPECT:
+        return _Chosen(alive, doomed, suspects=True)
     calm = [row for row in alive if _losses(row) < SUSPECT]
     taken = [row for place, row in enumerate(calm) if place < free or row.on_unknown != OnUnknown.PARK]
-    return _Choice(taken, doomed, bool(suspects))
+    return _Chosen(taken, doomed, suspects=len(calm) < len(alive))
 
 
 def _losses(row: Row[Any]) -> int:
@@ -90,17 +101,21 @@ def _last_words(row: Row[Any], began: float) -> Failed:
     return Failed(reason, Attempt(began, 0.0, 0, Certainty.UNKNOWN, error))
 
 
+# Claims lost so far, the one that has just expired included.
+_LOSSES = message.c.lost + case((IS_HELD, 1), else_=0)
+
+
 def _claimed(row: Row[Any], name: str, held: Claim) -> Message:
-    return Message(row.id, row.name, row.body, row.attempts, row.on_unknown, name, held)
+    return Message._make((*row[:5], name, held))
 
 
 @functools.cache
-def _select_due(*, with_parked: bool) -> Select[Any]:
+def _select_due(dialect_name: str, choice: Choice, *, with_parked: bool) -> Select[Any]:
     columns = message.c
     paused = exists().where(destination.c.name == bindparam("destination"), destination.c.paused_until > utc_now())
     query = (
-        select(columns.id, columns.name, columns.body, columns.attempts, columns.on_unknown, columns.lost)
-        .add_columns(IS_HELD.label("expired"))
+        select(text_id(dialect_name), columns.name, columns.body, columns.attempts, columns.on_unknown)
+        .add_columns(columns.lost, IS_HELD.label("expired"))
         .where(columns.destination == bindparam("destination"), IS_PENDING, IS_UNKEYED, IS_DUE, IS_FREE, ~paused)
         .order_by(columns.due_at, columns.id)
         .limit(bindparam("limit"))
@@ -109,7 +124,11 @@ def _select_due(*, with_parked: bool) -> Select[Any]:
         # worker would get nothing.
         .with_hint(message, "FORCE INDEX (outbox_message_pending)", "mysql")
     )
-    return query if with_parked else query.where(columns.on_unknown == literal_column("'retry'"))
+    if not with_parked:
+        query = query.where(columns.on_unknown == literal_column("'retry'"))
+    if choice is not Choice.ANY:
+        query = query.where(_LOSSES >= SUSPECT if choice is Choice.SUSPECT else _LOSSES < SUSPECT)
+    return query
 
 
 @functools.cache
@@ -119,7 +138,7 @@ def _take(dialect_name: str) -> Update:
         update(message)
         .where(id_among(dialect_name))
         .ordered_values(
-            (message.c.lost, message.c.lost + case((IS_HELD, 1), else_=0)),
+            (message.c.lost, _LOSSES),
             (message.c.claim_token, bindparam("token")),
             (message.c.claimed_until, utc_after(bindparam("lease"))),
         )

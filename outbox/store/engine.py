@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from outbox._version import __version__
-from outbox.store.trouble import is_repeatable
+from outbox.store.trouble import is_locked
 from outbox.store.url import synchronous_url
 
 __all__ = ["Engine", "open_engine", "write_transaction"]
 
 CONNECT_SECONDS = 5
 _LOCK_WAIT_SECONDS = 2
-_SQLITE_LOCK_SECONDS = 10
+_SQLITE_LOCK_SECONDS = 5
 _WRITE = "outbox_write"
 
 
@@ -110,7 +110,7 @@ def _begin_immediate(connection: Connection) -> None:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             except OperationalError as error:
-                if not is_repeatable(error) or time.monotonic() > deadline:
+                if not is_locked(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0.0005, 0.003))  # noqa: S311 - jitter, not a secret
             else:

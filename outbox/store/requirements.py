@@ -58,12 +58,18 @@ def mysql_version(shown: str) -> tuple[str, Version]:
     return "MySQL", _numbers(shown)
 
 
-def require_file(url: URL) -> None:
-    """Raise `SchemaOutdated` where SQLite would create an empty file, perhaps under a mistyped name."""
-    if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
+def require_file(url: URL, *, create: bool = False) -> None:
+    """Raise where SQLite would open what nobody else sees: an empty file under a mistyped name, or its memory.
+
+    `SchemaOutdated` for a missing file, unless it is to be created; `ConfigurationError` for a database in memory.
+    """
+    if url.get_backend_name() != "sqlite":
         return
+    if url.database in {None, "", ":memory:"}:
+        msg = "OUTBOX_DATABASE_URL names a database in memory, which no other process sees and which ends with this one"
+        raise ConfigurationError(msg, hint="Name a file: sqlite:////var/lib/app/app.db")
     path = str(url.database)
-    if not path.startswith("file:") and not Path(path).exists():
+    if not create and not path.startswith("file:") and not Path(path).exists():
         msg = f"There is no database file {path}"
         raise SchemaOutdated(msg, hint="Check OUTBOX_DATABASE_URL, or create it with: outbox db upgrade")
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError
 from outbox.clock import lease_clock
 from outbox.message import Attempt, Delivered, Failed, Message, Outcome, Retry
 from outbox.schema import attempt, message, utc_after, utc_now
-from outbox.store.statements import IS_HELD, id_among
+from outbox.store.statements import IS_HELD, IS_MINE, id_among, lock_held, text_id
 
 Settlement = tuple[Message, Outcome]
 
@@ -60,7 +60,7 @@ def _settle_delivered(
     ids = [settlement[0].id for settlement in group]
     values = {"ids": ids, "token": token, "status": status}
     if connection.dialect.name == "mysql":
-        values["ids"] = _held(connection, token, ids)
+        values["ids"] = lock_held(connection, token, ids)
     if not values["ids"] or connection.execute(_deliver(connection.dialect.name), values).rowcount != len(ids):
         _sort_out(connection, token, group, missed)
 
@@ -68,17 +68,12 @@ def _settle_delivered(
 def _settle_others(connection: Connection, token: UUID, group: Sequence[Settlement], missed: Missed) -> None:
     """Lock first, so that the rows, their attempts and the fence agree."""
     ids = [settlement[0].id for settlement in group]
-    held = set(_held(connection, token, ids))
+    held = set(lock_held(connection, token, ids))
     mine = [settlement for settlement in group if settlement[0].id in held]
     if len(mine) != len(group):
         _sort_out(connection, token, [each for each in group if each[0].id not in held], missed)
     write_retries(connection, [(each, outcome) for each, outcome in mine if isinstance(outcome, Retry)])
     write_failed(connection, [(each, outcome) for each, outcome in mine if isinstance(outcome, Failed)])
-
-
-def _held(connection: Connection, token: UUID, ids: Sequence[UUID]) -> Sequence[UUID]:
-    """Lock those that the claim still holds and nobody else has locked."""
-    return connection.execute(_lock(connection.dialect.name), {"ids": ids, "token": token}).scalars().all()
 
 
 def _sort_out(connection: Connection, token: UUID, group: Sequence[Settlement], missed: Missed) -> None:
@@ -127,12 +122,12 @@ def _write(connection: Connection, statement: Update, changes: Values, records: 
 
 
 def _change(each: Message, made: Attempt) -> dict[str, Any]:
-    return {"row": each.id, "answer": made.status, "text": made.error}
+    return {"row": UUID(each.id), "answer": made.status, "text": made.error}
 
 
 def _record(each: Message, made: Attempt) -> dict[str, Any]:
     return {
-        "message_id": each.id,
+        "message_id": UUID(each.id),
         "attempt": each.attempts + 1,
         "age": made.began - lease_clock(),
         "duration_ms": round(made.duration * 1000),
@@ -145,7 +140,6 @@ def _record(each: Message, made: Attempt) -> dict[str, Any]:
 
 
 _SETTLED: dict[str, Any] = {"claimed_until": null(), "lost": 0}
-_FENCE = (message.c.claim_token == bindparam("token"), IS_HELD)
 
 
 @functools.cache
@@ -156,23 +150,18 @@ def _deliver(dialect_name: str) -> Update:
         "last_status": bindparam("status"),
         "last_error": null(),
     }
-    where: Iterable[Any] = (id_among(dialect_name), *_FENCE)
+    where: Iterable[Any] = (id_among(dialect_name), *IS_MINE)
     if dialect_name == "postgresql":
         # A plain UPDATE would wait for as long as anybody holds one of the rows. On MariaDB, where UPDATE
-        # takes no such subquery, `_held` goes before; SQLite has no row locks.
+        # takes no such subquery, `lock_held` goes before; SQLite has no row locks.
         held = select(message.c.id).where(*where).with_for_update(skip_locked=True).cte("held")
         where = (message.c.id == held.c.id,)
     return update(message).where(*where).values(values)
 
 
 @functools.cache
-def _lock(dialect_name: str) -> Select[Any]:
-    return select(message.c.id).where(id_among(dialect_name), *_FENCE).with_for_update(skip_locked=True)
-
-
-@functools.cache
-def _look(dialect_name: str) -> Select[Any]:
-    return select(message.c.id, IS_HELD.label("held")).where(
+def _look(dialect_name: str) -> Select[str, bool]:
+    return select(text_id(dialect_name), IS_HELD.label("held")).where(
         id_among(dialect_name), message.c.claim_token == bindparam("token")
     )
 

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, any_, bindparam, literal_column, or_
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import (
+    ARRAY,
+    BINARY,
+    CHAR,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Label,
+    Select,
+    Text,
+    TypeDecorator,
+    any_,
+    bindparam,
+    cast,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
+from sqlalchemy import (
+    UUID as SQL_UUID,
+)
+from sqlalchemy.types import TypeEngine
 
 from outbox.schema import message, utc_now
 
@@ -16,15 +40,72 @@ IS_DUE: ColumnElement[bool] = message.c.due_at <= utc_now()
 IS_FREE: ColumnElement[bool] = or_(message.c.claimed_until.is_(None), message.c.claimed_until <= utc_now())
 
 IS_HELD: ColumnElement[bool] = message.c.claimed_until.is_not(None)
-"""A claim that is not settled yet. With the token it is the fence of every later write."""
+"""A claim that is not settled yet."""
+
+IS_MINE = (message.c.claim_token == bindparam("token"), IS_HELD)
+"""The fence of every write that follows a claim."""
 
 
 def id_among(dialect_name: str) -> ColumnElement[bool]:
-    """`id` is one of the ids bound as `ids`.
+    """`id` is one of the texts bound as `ids`.
 
     One array on PostgreSQL: a parameter for each id costs client and server more than the update itself.
     """
     if dialect_name == "postgresql":
-        ids: BindParameter[Any] = bindparam("ids", type_=postgresql.ARRAY(postgresql.UUID(as_uuid=True)))
-        return message.c.id == any_(ids)
-    return message.c.id.in_(bindparam("ids", expanding=True))
+        return message.c.id == any_(cast(bindparam("ids", type_=_UuidArray()), ARRAY(SQL_UUID)))
+    return type_coerce(message.c.id, _TextId()).in_(bindparam("ids", expanding=True))
+
+
+def text_id(dialect_name: str) -> Label[str]:
+    """The id as text, which is what goes over the wire: a `uuid.UUID` would be built only to be written out again."""
+    column = cast(message.c.id, Text) if dialect_name == "postgresql" else type_coerce(message.c.id, _TextId())
+    return column.label("id")
+
+
+class _UuidArray(TypeDecorator[list[str]]):
+    """Ids as PostgreSQL writes an array."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> str:
+        """Write the array."""
+        return "{" + ",".join(value or ()) + "}"
+
+
+class _TextId(TypeDecorator[str]):
+    """An id column of SQLite, which is text, or of MariaDB, which is 16 bytes."""
+
+    impl = CHAR
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose what the column is."""
+        return dialect.type_descriptor(BINARY(16) if dialect.name == "mysql" else CHAR(36))
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """Hand over text as it is, or its 16 bytes."""
+        return _bytes if dialect.name == "mysql" else None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Take text as it is, or write out 16 bytes."""
+        return _text if dialect.name == "mysql" else None
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.replace("-", ""))
+
+
+def _text(value: bytes) -> str:
+    digits = value.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def lock_held(connection: Connection, token: UUID, ids: Sequence[str]) -> Sequence[str]:
+    """Lock those of the rows that the claim still holds and nobody else has locked, and give their ids."""
+    return connection.execute(_lock(connection.dialect.name), {"ids": ids, "token": token}).scalars().all()
+
+
+@functools.cache
+def _lock(dialect_name: str) -> Select[str]:
+    return select(text_id(dialect_name)).where(id_among(dialect_name), *IS_MINE).with_for_update(skip_locked=True)

@@ -11,10 +11,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outbox.errors import OutboxError
 from outbox.message import Message
-from outbox.store.claim import Claimed, claim
+from outbox.store.claim import Choice, Claimed, claim
 from outbox.store.heartbeat import farewell, heartbeat
 from outbox.store.release import release
-from outbox.store.requirements import check_server
+from outbox.store.requirements import check_server, require_file
 from outbox.store.settle import Settled, Settlement, settle
 from outbox.store.transactions import Transactions
 from outbox.store.trouble import explain, first_line
@@ -39,15 +39,16 @@ class Store:
 
         Raises `ConfigurationError`, `SchemaOutdated`, or one of `TROUBLE`.
         """
+        require_file(self._engine.url)
         with self._engine.connect() as connection:
             check_server(connection)
             check_schema(connection)
 
-    def claim(self, destination: str, *, limit: int, free: int, alone: bool, lease: float) -> Claimed:
+    def claim(self, destination: str, choice: Choice, *, limit: int, free: int, lease: float) -> Claimed:
         """Claim due messages; see `outbox.store.claim`."""
         if self._looks and not self._looks.run(is_anything_due, destination):
             return Claimed(())
-        return self._transactions.run(claim, destination, limit=limit, free=free, alone=alone, lease=lease)
+        return self._transactions.run(claim, destination, choice, limit=limit, free=free, lease=lease)
 
     def settle(self, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
         """Settle what was sent and release what was not, in one transaction."""

@@ -41,6 +41,9 @@ def explain(error: Exception, engine: Engine) -> OutboxError | None:
     if is_schema_missing(error):
         msg = f"The outbox's tables are missing or outdated in {shown_url(engine.url)}"
         return SchemaOutdated(msg, hint="Run: outbox db upgrade")
+    if _is_no_database(error):
+        msg = f"{engine.url.database} is damaged, or is no SQLite database: {first_line(error)}"
+        return DatabaseUnreachable(msg, hint="Check OUTBOX_DATABASE_URL; restore a damaged file from a backup.")
     if _is_forbidden(error):
         msg = f"The database user of {shown_url(engine.url)} lacks a right: {first_line(error)}"
         return ConfigurationError(msg, hint="Grant it; docs/databases.md lists the rights that each part needs.")
@@ -55,6 +58,10 @@ def is_schema_missing(error: Exception) -> bool:
     return isinstance(error, (ProgrammingError, OperationalError)) and bool(_MISSING_TABLE.search(str(error.orig)))
 
 
+def _is_no_database(error: Exception) -> bool:
+    return _sqlite_code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
 def _is_forbidden(error: Exception) -> bool:
     orig = getattr(error, "orig", None)
     code = orig.args[0] if orig is not None and orig.args else None
@@ -63,8 +70,13 @@ def _is_forbidden(error: Exception) -> bool:
 
 def _is_wrong_sql(error: Exception) -> bool:
     """Whether SQLite means the statement, not the file: its driver raises one class for both."""
-    orig = getattr(error, "orig", None)
-    return getattr(orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return _sqlite_code(error) == sqlite3.SQLITE_ERROR
+
+
+def _sqlite_code(error: Exception) -> int | None:
+    """SQLite's primary result code."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def is_repeatable(error: Exception) -> bool:
@@ -72,9 +84,12 @@ def is_repeatable(error: Exception) -> bool:
     if not isinstance(error, DBAPIError) or error.orig is None:
         return False
     code = error.orig.args[0] if error.orig.args else None
-    if code in _REPEATABLE_MYSQL or getattr(error.orig, "sqlstate", None) in _REPEATABLE_SQLSTATE:
-        return True
-    return "database is locked" in str(error.orig) or "database table is locked" in str(error.orig)
+    return code in _REPEATABLE_MYSQL or getattr(error.orig, "sqlstate", None) in _REPEATABLE_SQLSTATE
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether SQLite says that another connection holds its lock."""
+    return _sqlite_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def first_line(error: Exception) -> str:

@@ -60,6 +60,9 @@ def _parse(text: str) -> URL:
         msg = "OUTBOX_DATABASE_URL is not a database URL"
         hint = "Write it like postgresql://user:password@host/database or sqlite:////var/lib/app/app.db."
         raise ConfigurationError(msg, hint=hint) from error
+    if "@" in (url.host or ""):
+        msg = "OUTBOX_DATABASE_URL has more than one @ before its database"
+        raise ConfigurationError(msg, hint="Write an @ in a user name or password as %40.")
     return url
 
 

@@ -9,15 +9,12 @@ from enum import Enum
 from outbox.clock import lease_clock
 from outbox.errors import OutboxError, TryLater
 from outbox.settings import Settings
-from outbox.store import TROUBLE, Claimed, Store
-from outbox.worker.pace import GATHER_SECONDS, Prefetch, backoff, polling
+from outbox.store import TROUBLE, Choice, Claimed, Store
+from outbox.worker.pace import GATHER_SECONDS, LOOK_AGAIN_SECONDS, Prefetch, backoff, polling
 from outbox.worker.report import Report
 from outbox.worker.sending import Senders
 from outbox.worker.settling import Settler
 from outbox.worker.thread import StoreThread
-
-LOOK_AGAIN_SECONDS = 1.0
-"""How often a claimer that waits for the senders looks whether it waits in vain."""
 
 
 class Mode(Enum):
@@ -43,6 +40,7 @@ class Claimer:
         self._destination = "overcentric"
         self._backoff = backoff()
         self._polling = polling()
+        self._suspects = False
 
     async def until_ready(self) -> None:
         """Wait for a database that answers and holds our schema; a draining worker does not wait."""
@@ -67,17 +65,15 @@ class Claimer:
             asked, senders.low = now, prefetch.size // 2
             wanted = prefetch.size - senders.waiting
             try:
-                claimed = await self._claim(wanted, senders, alone=False)
-                if claimed.suspects:
-                    await self._claim_suspect(senders, settler)
+                claimed = await self._claim(Choice.CALM if self._suspects else Choice.ANY, wanted, senders)
+                if claimed.suspects or self._suspects:
+                    self._suspects = await self._claim_suspect(senders, settler)
                 is_finished = self._mode is Mode.ONCE or (
                     not claimed.messages and await self._is_drained(senders, settler)
                 )
             except TROUBLE as error:
                 await self._bear(error)
                 continue
-            self._backoff.restart()
-            self._report.works()
             if is_finished:
                 return
             await self._pause(self._wait(claimed, wanted))
@@ -85,38 +81,49 @@ class Claimer:
     async def _until_hungry(self, senders: Senders, settler: Settler) -> None:
         """Wait until half of what should be held ready has been taken, and until outcomes are being settled."""
         while not self.stopping.is_set() and (senders.waiting > senders.low or not settler.accepts.is_set()):
-            if self._mode is not Mode.FOREVER and (error := settler.lasting_failure()):
-                raise self._store.explain(error) from error
+            self._require_settles(settler)
             senders.hungry.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(senders.hungry.wait(), LOOK_AGAIN_SECONDS)
 
-    async def _claim_suspect(self, senders: Senders, settler: Settler) -> None:
-        """Send one message that may kill this worker, with nothing else in hand that would die with it."""
+    async def _claim_suspect(self, senders: Senders, settler: Settler) -> bool:
+        """Send one message that may kill this worker, with nothing else in hand that would die with it.
+
+        Whether there was one: then there may be more.
+        """
         await self._until_idle(senders, settler)
-        await self._claim(1, senders, alone=True)
+        claimed = await self._claim(Choice.SUSPECT, 1, senders)
         await self._until_idle(senders, settler)
+        return claimed.suspects
 
     async def _until_idle(self, senders: Senders, settler: Settler) -> None:
         while (senders.is_busy or settler.is_busy) and not self.stopping.is_set():
+            self._require_settles(settler)
             await self._pause(GATHER_SECONDS)
 
-    async def _claim(self, wanted: int, senders: Senders, *, alone: bool) -> Claimed:
+    def _require_settles(self, settler: Settler) -> None:
+        """Raise, for who waits for a drain's or a round's end, why outcomes have not been recorded for long."""
+        if self._mode is not Mode.FOREVER and (error := settler.lasting_failure()):
+            raise self._store.explain(error) from error
+
+    async def _claim(self, choice: Choice, wanted: int, senders: Senders) -> Claimed:
         if self._settings.delivery == "off" or self.stopping.is_set():
             return Claimed(())
         claimed = await self._thread.call(
             self._store.claim,
             self._destination,
+            choice,
             limit=wanted,
             free=senders.free,
-            alone=alone,
             lease=self._settings.lease,
         )
+        self._backoff.restart()
+        self._report.works()
         senders.feed(claimed.messages)
         return claimed
 
     def _wait(self, claimed: Claimed, wanted: int) -> float:
-        if claimed.suspects:
+        if self._suspects:
             return 0.0
         if not claimed.messages:
             return self._polling.next()
@@ -134,6 +141,11 @@ class Claimer:
             msg = f"{waiting.due} due, but delivery to {self._destination} {why}"
             raise TryLater(msg, hint="Run again later.")
         return not waiting.due and not waiting.leased
+
+    def account_for(self, unrecorded: Exception | None) -> None:
+        """Raise why outcomes were not recorded, for who waits for a drain's or a round's result."""
+        if unrecorded is not None and self._mode is not Mode.FOREVER:
+            raise self._store.explain(unrecorded) from unrecorded
 
     async def _bear(self, error: Exception) -> None:
         """Wait out the database's trouble. What a person must repair first ends a worker that does not wait."""

@@ -40,6 +40,9 @@ def backoff() -> Waits:
     return Waits(0.1, 5.0, 2.0)
 
 
+LOOK_AGAIN_SECONDS = 1.0
+"""How often one who waits for others looks whether it waits in vain."""
+
 GATHER_SECONDS = 0.005
 """After a claim that found less than it asked for: let a few more arrive, or each costs a claim of its own."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from outbox.clock import lease_clock
 from outbox.delivery import Delivery
 from outbox.message import Message
+from outbox.worker.pace import LOOK_AGAIN_SECONDS
 from outbox.worker.report import logger
 from outbox.worker.settling import Settler
 
@@ -26,10 +27,12 @@ class Senders:
         self._delivery = delivery
         self._settler = settler
         self._concurrency = concurrency
-        self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._queue: deque[Message] = deque()
         self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing = False
+        # Senders that wait for work, and those that slept between tries and want to send again.
+        self._idle: deque[asyncio.Future[None]] = deque()
         self._returning: deque[asyncio.Future[None]] = deque()
 
     def start(self) -> None:
@@ -45,7 +48,7 @@ class Senders:
     @property
     def waiting(self) -> int:
         """Messages that no sender has taken yet."""
-        return self._queue.qsize()
+        return len(self._queue)
 
     @property
     def free(self) -> int:
@@ -55,44 +58,44 @@ class Senders:
     @property
     def is_busy(self) -> bool:
         """Whether any message waits or is in flight."""
-        return bool(self._in_flight or self.waiting)
+        return bool(self._in_flight or self._queue)
 
     def feed(self, messages: Iterable[Message]) -> None:
         """Queue messages that were claimed."""
-        for message in messages:
-            self._queue.put_nowait(message)
+        self._queue.extend(messages)
+        self._wake(self.waiting)
+
+    def go_on(self) -> None:
+        """Take messages again, now that outcomes are settled again."""
+        self._wake(self.waiting)
+        self.hungry.set()
+
+    def empty(self) -> None:
+        """Give back every message that no sender has taken."""
+        while self._queue:
+            self._settler.release(self._queue.popleft())
 
     async def finish(self, stopping: asyncio.Event, drain_timeout: float) -> None:
         """Let the senders empty the queue. Once stopped, only finish what is in flight, up to the drain time."""
         self._finishing = True
-        self._end_queue()
+        self._wake(len(self._idle))
+        _resolve_all(self._returning)
         tasks = list(self._tasks)
-        ended: asyncio.Future[Any] = asyncio.gather(*tasks)
+        ended: asyncio.Future[Any] = asyncio.gather(*tasks, return_exceptions=True)
         stopped: asyncio.Future[Any] = asyncio.create_task(stopping.wait())
-        await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
+        while not (ended.done() or stopping.is_set() or self._settler.lasting_failure()):
+            await asyncio.wait([ended, stopped], timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        self._empty_queue()
-        self._end_queue()
+        self.empty()
+        self._wake(len(self._idle))
         await asyncio.wait([ended], timeout=drain_timeout)
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
-
-    def _end_queue(self) -> None:
-        for _ in self._tasks:
-            self._queue.put_nowait(None)
-
-    def _empty_queue(self) -> None:
-        while not self._queue.empty():
-            message = self._queue.get_nowait()
-            if message is not None:
-                self._settler.release(message)
+        await ended
 
     async def _send_all(self) -> None:
         place = SenderPlace(self)
         while (message := await self._take()) is not None:
-            if not self._settler.accepts.is_set():
-                await self._until_accepted(message)
             self._in_flight += 1
             try:
                 await self._send(message, place)
@@ -100,22 +103,27 @@ class Senders:
                 self._in_flight -= 1
             if not place.held:
                 return
-        if self._returning:
-            self._returning.popleft().set_result(None)
 
     async def _take(self) -> Message | None:
-        """Take the next message; None ends a sender."""
-        message = await self._queue.get()
-        if self._queue.qsize() <= self.low:
-            self.hungry.set()
-        return message
+        """Wait for a message that may be sent; None ends the sender."""
+        while not _resolve_one(self._returning):
+            if self._queue and self._settler.accepts.is_set():
+                message = self._queue.popleft()
+                if self.waiting <= self.low:
+                    self.hungry.set()
+                return message
+            if self._finishing and not self._queue:
+                return None
+            waiter = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
+        # This one ends in favour of one that slept: whoever woke it may have meant a message.
+        self._wake(1)
+        return None
 
-    async def _until_accepted(self, message: Message) -> None:
-        try:
-            await self._settler.accepts.wait()
-        except asyncio.CancelledError:
-            self._settler.release(message)
-            raise
+    def _wake(self, count: int) -> None:
+        while count > 0 and _resolve_one(self._idle):
+            count -= 1
 
     async def _send(self, message: Message, place: SenderPlace) -> None:
         began = lease_clock()
@@ -142,12 +150,11 @@ class Senders:
 
     async def return_place(self) -> None:
         """Wait until a sender has ended, so that the one that slept may send in its place."""
-        if self._finishing:
-            return
-        returning = asyncio.get_running_loop().create_future()
-        self._returning.append(returning)
-        self._queue.put_nowait(None)
-        await returning
+        if not self._finishing:
+            returning = asyncio.get_running_loop().create_future()
+            self._returning.append(returning)
+            self._wake(1)
+            await returning
 
 
 class SenderPlace:
@@ -167,3 +174,18 @@ class SenderPlace:
         if not self.held:
             await self._senders.return_place()
             self.held = True
+
+
+def _resolve_one(waiters: deque[asyncio.Future[None]]) -> bool:
+    """Wake the first that still waits; whether there was one."""
+    while waiters:
+        waiter = waiters.popleft()
+        if not waiter.done():
+            waiter.set_result(None)
+            return True
+    return False
+
+
+def _resolve_all(waiters: deque[asyncio.Future[None]]) -> None:
+    while _resolve_one(waiters):
+        pass

@@ -27,18 +27,24 @@ class Settler:
         """Clear while the database does not take settles, or not as fast as outcomes come: then nothing is
         claimed and nothing is sent. At most `most` outcomes wait: a crash makes duplicates of them."""
         self.accepts.set()
+        self.on_opening: Callable[[], None] = lambda: None
+        """Called when `accepts` is set again."""
+        self.on_trouble: Callable[[], None] = lambda: None
+        """Called when the database begins to fail."""
+        self.unrecorded: Exception | None = None
+        """Why outcomes could not be recorded before `run` gave up."""
         self._most = most
-        self._failure: Exception | None = None
-        self._failing_since = 0.0
         self._store = store
         self._thread = thread
         self._report = report
         self._outcomes: list[Settlement] = []
         self._unsent: list[Message] = []
+        self._locked = 0
         self._gathered = asyncio.Event()
         self._writing = False
+        self._failure: Exception | None = None
+        self._failing_since = 0.0
         self._give_up_at: float | None = None
-        self.on_opening: Callable[[], None] = lambda: None
 
     @property
     def is_busy(self) -> bool:
@@ -62,9 +68,13 @@ class Settler:
         self._give_up_at = lease_clock() + LAST_SETTLE_SECONDS
         self._gathered.set()
 
+    def lasting_failure(self) -> Exception | None:
+        """Why settles have been failing for so long that a worker which should end soon cannot wait for them."""
+        return self._failure if lease_clock() - self._failing_since > LAST_SETTLE_SECONDS else None
+
     async def run(self) -> None:
-        """Write group after group."""
-        while True:
+        """Write group after group, until all is written that there was before `finish`, or it is given up."""
+        while not self._is_done():
             await self._gathered.wait()
             self._gathered.clear()
             outcomes, self._outcomes = self._outcomes, []
@@ -74,8 +84,17 @@ class Settler:
                 self._writing = True
                 await self._write(outcomes, unsent)
                 self._writing = False
-            if self._give_up_at is not None and (not self.is_busy or lease_clock() > self._give_up_at):
-                return
+
+    def _is_done(self) -> bool:
+        if self._give_up_at is None:
+            return False
+        if self.unrecorded is not None or not self.is_busy:
+            return True
+        is_late = lease_clock() > self._give_up_at
+        if is_late and not self._unsent and len(self._outcomes) == self._locked:
+            logger.error("%d outcomes not recorded: their rows stayed locked by others", self._locked)
+            return True
+        return False
 
     async def _write(self, outcomes: list[Settlement], unsent: list[Message]) -> None:
         waits = backoff()
@@ -84,28 +103,27 @@ class Settler:
                 result = await self._thread.call(self._store.settle, outcomes, unsent)
             except TROUBLE as error:
                 self._fail(error)
-                self._report.trouble(self._store.explain(error))
                 if self._give_up_at is not None and lease_clock() > self._give_up_at:
-                    logger.error("%d outcomes could not be recorded: those messages will be sent again", len(outcomes))
+                    self.unrecorded = error
+                    lost = len(outcomes) + len(self._outcomes)
+                    logger.error("%d outcomes could not be recorded: those messages will be sent again", lost)
                     return
                 await asyncio.sleep(waits.next())
             else:
-                self._report.settled(outcomes, len(unsent), result)
                 self._failure = None
                 self._report.works()
+                self._report.settled(outcomes, len(unsent), result)
                 self._open()
                 self._postpone(result)
                 return
-
-    def lasting_failure(self) -> Exception | None:
-        """Why settles have been failing for so long that a worker which should end soon cannot wait for them."""
-        return self._failure if lease_clock() - self._failing_since > LAST_SETTLE_SECONDS else None
 
     def _fail(self, error: Exception) -> None:
         if self._failure is None:
             self._failing_since = lease_clock()
         self._failure = error
         self.accepts.clear()
+        self._report.trouble(self._store.explain(error))
+        self.on_trouble()
 
     def _open(self) -> None:
         if not self.accepts.is_set() and self._failure is None and len(self._outcomes) < self._most:
@@ -113,6 +131,10 @@ class Settler:
             self.on_opening()
 
     def _postpone(self, result: Settled) -> None:
+        self._locked = len(result.locked)
+        for message, outcome in result.locked:
+            self._outcomes.append((message, outcome))
+        if len(self._outcomes) >= self._most:
+            self.accepts.clear()
         if result.locked:
-            self._outcomes.extend(result.locked)
             asyncio.get_running_loop().call_later(LOCKED_SECONDS, self._gathered.set)

@@ -15,7 +15,7 @@ from uuid import uuid4
 from outbox._version import __version__
 from outbox.delivery import Delivery
 from outbox.settings import Settings
-from outbox.store import TROUBLE, Store
+from outbox.store import Store
 from outbox.worker.claiming import Claimer, Mode
 from outbox.worker.report import Report
 from outbox.worker.sending import Senders
@@ -37,7 +37,8 @@ class Worker:
         self._claimer = Claimer(store, self._thread, self.report, settings, mode)
         self._settler = Settler(store, self._thread, self.report, most=settings.concurrency)
         self._senders = Senders(delivery, self._settler, settings.concurrency)
-        self._settler.on_opening = self._senders.hungry.set
+        self._settler.on_opening = self._senders.go_on
+        self._settler.on_trouble = self._senders.empty
 
     def stop(self) -> None:
         """Claim no more, finish what is in flight, up to the drain time, release the rest."""
@@ -60,23 +61,29 @@ class Worker:
         self._senders.start()
         settling = asyncio.create_task(self._settler.run())
         beating = asyncio.create_task(self._beat())
+        claiming = asyncio.create_task(self._claimer.run(self._senders, self._settler))
         try:
-            await self._claimer.run(self._senders, self._settler)
+            await asyncio.wait([claiming, settling], return_when=asyncio.FIRST_COMPLETED)
+            if settling.done():
+                # It raised what nobody foresaw. Nothing can be recorded any more, so nothing must be sent.
+                self.stop()
+            await claiming
         finally:
             await self._senders.finish(self._claimer.stopping, self._settings.drain_timeout)
             self._settler.finish()
-            await settling
             beating.cancel()
-            await asyncio.wait([beating])
+            await asyncio.wait([settling, beating])
+            settling.result()
+        self._claimer.account_for(self._settler.unrecorded)
 
     async def _beat(self) -> None:
         """Show this worker among the living. Nothing depends on it, so the database's trouble is not its matter."""
         identity, host = uuid4(), socket.gethostname()
         try:
             while True:
-                with contextlib.suppress(*TROUBLE):
+                with contextlib.suppress(Exception):
                     await self._thread.call(self._store.heartbeat, identity, host, os.getpid(), __version__)
                 await asyncio.sleep(HEARTBEAT_SECONDS)
         finally:
-            with contextlib.suppress(*TROUBLE):
+            with contextlib.suppress(Exception):
                 await self._thread.call(self._store.farewell, identity)

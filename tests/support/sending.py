@@ -17,7 +17,7 @@ from outbox.message import Claim, Message
 from outbox.policy import Policy
 from outbox.settings import Settings
 
-ID = UUID("0192f0c1-2345-7abc-8def-0123456789ab")
+ID = "0192f0c1-2345-7abc-8def-0123456789ab"
 BODY = '{"event": {"name": "sign_up", "properties": {"city": "Zürich"}}}'
 
 CA = trustme.CA()

@@ -52,6 +52,14 @@ class WorkerProcess:
         """Wait for its end and give its exit code."""
         return self.process.wait(timeout)
 
+    def ended_within(self, seconds: float) -> bool:
+        """Wait a little for its end; whether it came."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def until(self, words: str, timeout: float = 10.0) -> None:
         """Wait until it has logged these words."""
         eventually(lambda: words in self.text, timeout=timeout)

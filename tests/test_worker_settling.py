@@ -1,0 +1,115 @@
+"""The settler: what gathers is written, whatever happens while it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import select
+
+from outbox.delivery import Delivery
+from outbox.message import Delivered, Message
+from outbox.policy import Policy
+from outbox.schema import message
+from outbox.settings import Settings
+from outbox.store import Settled, Settlement, Store
+from outbox.testing import ThreadedFakeServer
+from outbox.worker import Mode, Worker, settling
+from outbox.worker.report import Report
+from outbox.worker.settling import Settler
+from outbox.worker.thread import StoreThread
+from support.databases import Database
+from support.rows import LEASE, claim, look, put
+
+
+class SlowStore(Store):
+    """A store whose first settle takes as long as the test wants."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.engine)
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+
+    def settle(self, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+        """Wait, then settle."""
+        self.entered.set()
+        self.go_on.wait(30)
+        return super().settle(outcomes, unsent)
+
+
+def test_outcomes_that_gathered_behind_a_slow_settle_are_written(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopping worker writes what gathered behind a settle that took longer than it would wait for a failing one."""
+    monkeypatch.setattr(settling, "LAST_SETTLE_SECONDS", 0.0)
+    ids = put(database, 3)
+    first, *others = claim(database)
+
+    async def story() -> None:
+        store, thread = SlowStore(database), StoreThread()
+        settler = Settler(store, thread, Report(), most=10)
+        running = asyncio.create_task(settler.run())
+        settler.settle(first, Delivered(200))
+        await asyncio.to_thread(store.entered.wait)
+        for each in others:
+            settler.settle(each, Delivered(200))
+        settler.finish()
+        store.go_on.set()
+        await running
+        await thread.call(store.close)
+        thread.close()
+
+    asyncio.run(story())
+    assert {look(database, each).state for each in ids} == {"delivered"}
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_a_row_that_stays_locked_ends_the_wait(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stopping worker does not wait for ever for a row that somebody else has locked, and says that it gave up."""
+    monkeypatch.setattr(settling, "LAST_SETTLE_SECONDS", 0.2)
+    put(database)
+    (stuck,) = claim(database)
+
+    async def story() -> None:
+        store, thread = Store(database.engine), StoreThread()
+        settler = Settler(store, thread, Report(), most=10)
+        settler.settle(stuck, Delivered(200))
+        settler.finish()
+        await settler.run()
+        await thread.call(store.close)
+        thread.close()
+
+    with database.engine.connect() as connection, connection.begin():
+        connection.execute(select(message.c.id).with_for_update())
+        asyncio.run(story())
+    assert "1 outcomes not recorded: their rows stayed locked by others" in caplog.text
+
+
+class BrokenStore(Store):
+    """A store with a fault that nobody foresaw."""
+
+    def settle(self, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+        """Fail in a way that is no database's."""
+        msg = "nobody foresaw this"
+        raise ValueError(msg)
+
+
+@pytest.mark.parametrize("mode", [Mode.FOREVER, Mode.DRAIN])
+def test_a_fault_of_ours_in_a_settle_ends_the_worker(
+    database: Database, destination: ThreadedFakeServer, mode: Mode
+) -> None:
+    """A worker that cannot record outcomes for a reason of its own ends with the error, for its supervisor to see."""
+    (identity,) = put(database, body='{"event": {}}')
+    settings = Settings(endpoint=destination.url, lease=LEASE, drain_timeout=1.0)
+
+    async def story() -> None:
+        worker = Worker(BrokenStore(database.engine), Delivery(settings, Policy.of(settings)), settings, mode)
+        await asyncio.wait_for(worker.run(), 20)
+
+    with pytest.raises(ValueError, match="nobody foresaw this"):
+        asyncio.run(story())
+    assert look(database, identity).claimed_until is not None, "the claim is left to expire"
