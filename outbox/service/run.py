@@ -67,17 +67,19 @@ async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
 
 @contextlib.asynccontextmanager
 async def _signals(worker: Worker) -> AsyncIterator[None]:
-    loop, first = asyncio.get_running_loop(), [0.0]
+    loop = asyncio.get_running_loop()
+    first: float | None = None
 
     def receive(number: int) -> None:
+        nonlocal first
         now = lease_clock()
-        if first[0] and now - first[0] < _SAME_SIGNAL_SECONDS:
+        if first is not None and now - first < _SAME_SIGNAL_SECONDS:
             return
-        if first[0]:
+        if first is not None:
             logger.warning("second signal: ending at once; what is in flight will be sent again")
             logging.shutdown()
             os._exit(128 + number)
-        first[0] = now
+        first = now
         logger.info("stopping: finishing what is in flight")
         worker.stop()
 

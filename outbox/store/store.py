@@ -31,8 +31,9 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._transactions = Transactions(engine)
-        # On SQLite a claim takes the lock that the application's writers want too: look first.
-        self._looks = Transactions(engine, writes=False) if engine.dialect.name == "sqlite" else None
+        # On SQLite a transaction that writes takes the lock that the application's writers want too.
+        self._looks = Transactions(engine, writes=False)
+        self._looks_first = engine.dialect.name == "sqlite"
 
     def check(self) -> None:
         """See that the server can do what the protocol needs and that the schema is ours.
@@ -46,7 +47,7 @@ class Store:
 
     def claim(self, destination: str, choice: Choice, *, limit: int, free: int, lease: float) -> Claimed:
         """Claim due messages; see `outbox.store.claim`."""
-        if self._looks and not self._looks.run(is_anything_due, destination):
+        if self._looks_first and not self._looks.run(is_anything_due, destination):
             return Claimed(())
         return self._transactions.run(claim, destination, choice, limit=limit, free=free, lease=lease)
 
@@ -56,7 +57,7 @@ class Store:
 
     def waiting(self, destination: str) -> Waiting:
         """Count what is due at a destination."""
-        return self._transactions.run(waiting, destination)
+        return self._looks.run(waiting, destination)
 
     def heartbeat(self, worker: UUID, host: str, pid: int, version: str) -> None:
         """Say that the worker is alive."""
@@ -73,8 +74,7 @@ class Store:
     def close(self) -> None:
         """Give the connection back. The engine belongs to who opened it."""
         self._transactions.close()
-        if self._looks:
-            self._looks.close()
+        self._looks.close()
 
 
 def _settle_and_release(connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
