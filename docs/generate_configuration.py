@@ -34,8 +34,15 @@ For each setting the first of these counts:
 
 An empty variable counts as not set. A variable together with its `_FILE` is an error, because one of them would be
 ignored. Files of secrets are read as UTF-8, without the white space around the value. Nothing is ever picked up from the
-working directory. A wrong value in any of them ends a command with one line that says which source holds it and what was
-expected; the exit code is 78, or 2 for a flag.
+working directory.
+
+A wrong value ends a command with one line:
+
+- A value that cannot be read as what it should be (`OUTBOX_LEASE=soon`): the line names the source and what was expected.
+  Exit code 78, for a flag 2 (`--lease soon`). A file that cannot be read is 78, also that of `--config`.
+- A value that turns out wrong where it is used: the line names the variable, not the source, and the exit code is 78
+  wherever the value came from, a flag included. So for a URL that is none of a database's (`--database-url notaurl`), an endpoint
+  that is not http or https (`--endpoint ftp://x`), and a lease shorter than twice the try timeout.
 """
 
 _SYNTAX = """\

@@ -1,4 +1,4 @@
-"""The same with SQLAlchemy's asyncio extension (`pip install aiosqlite`).
+"""The same with SQLAlchemy's asyncio extension (`pip install 'overcentric-outbox[async]'`).
 
 To run it::
 
