@@ -172,7 +172,9 @@ def test_failed_is_the_list_of_failed_messages(outbox: Console, database: Databa
     _mixed(database)
     (failed,) = outbox("failed", "--json").json
     assert [failed] == outbox("list", "--state", "failed", "--json").json
-    assert "rejected, refused" in outbox("failed").out
+    text = outbox("failed").out
+    assert text.splitlines()[0].split() == ["ID", "STATE", "NAME", "FAILS", "CREATED", "NOTE"]
+    assert "rejected, refused" in text
 
 
 def test_failed_counts_by_cause(outbox: Console, database: Database) -> None:
@@ -195,6 +197,15 @@ def test_failed_counts_by_cause(outbox: Console, database: Database) -> None:
     lines = outbox("failed", "--by", "status", "--error", "TIMEOUT").out.splitlines()
     assert len(lines) == 2
     assert lines[1].endswith("none")
+
+
+def test_a_listing_has_one_form(outbox: Console) -> None:
+    """An array and lines at once are a mistake, in either order and also for counts."""
+    for command in (("list",), ("failed",), ("failed", "--by", "name")):
+        for forms in (("--json", "--jsonl"), ("--jsonl", "--json")):
+            ran = outbox(*command, *forms)
+            assert (ran.code, ran.out) == (2, "")
+            assert "--json and --jsonl exclude each other" in ran.err
 
 
 def test_failed_takes_no_state(outbox: Console) -> None:
@@ -236,6 +247,7 @@ def test_show_takes_the_beginning_of_an_id(outbox: Console, database: Database) 
     ran = outbox("show", "0199f0c2")
     assert ran.code == 2
     assert "0199f0c2-7a5e-7cc3-98c4-dc0c0c07398f, 0199f0c2-7a5f-7cc3-98c4-dc0c0c07398f" in ran.err
+    assert "13 characters, such as 0199f0c2-7a5e, for a millisecond" in ran.err
 
 
 def test_show_of_an_unknown_id(outbox: Console) -> None:
@@ -255,6 +267,7 @@ def test_show_of_what_is_no_id(outbox: Console, text: str) -> None:
     ran = outbox("show", text)
     assert (ran.code, ran.out) == (2, "")
     assert "an id looks like 0199f0c2-7a5e-7cc3-98c4-dc0c0c07398f" in ran.err
+    assert "13 characters, such as 0199f0c2-7a5e" in ran.err
 
 
 def test_a_body_that_is_no_json_is_shown_as_text(outbox: Console, database: Database) -> None:

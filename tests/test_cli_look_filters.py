@@ -129,6 +129,8 @@ def test_filters_add_up(outbox: Console, database: Database) -> None:
     [
         ("--status", "50", "expected an HTTP status"),
         ("--status", "6xx", "expected an HTTP status"),
+        ("--status", "700", "expected an HTTP status from 100 to 599"),
+        ("--status", "099", "expected an HTTP status"),
         ("--status", "²00", "expected an HTTP status"),
         ("--since", "yesterday", "expected a time such as"),
         ("--since", "0001-01-01T00:00:00+14:00", "expected a time such as"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from support.commands import Console, process
+from outbox._version import __version__
+from outbox.cli import run
+from support.commands import Console, add, process
 from support.databases import Database
 from support.events import BODIES
 
@@ -81,3 +85,49 @@ def test_a_look_that_fails_as_a_process() -> None:
     ran = process("status", OUTBOX_DATABASE_URL=f"postgresql://app:{CANARY}@127.0.0.1:1/shop")
     assert (ran.code, ran.out) == (69, "")
     _one_line(ran.err)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("look", ["list", "list --jsonl", "status --json", "--help", "version", "--version"])
+def test_a_full_disk_behind_standard_output(database: Database, look: str) -> None:
+    """Exit 1 and one line, whatever was to be written."""
+    add(database)
+    command = [sys.executable, "-m", "outbox", *look.split()]
+    if look[0] in "ls":
+        command += ["--database-url", database.url]
+    with Path("/dev/full").open("wb") as full:
+        finished = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert finished.returncode == 1
+    _one_line(finished.stderr.decode())
+    assert b"No space left on device" in finished.stderr
+    assert b"standard output cannot be written" in finished.stderr or look not in {
+        "list",
+        "list --jsonl",
+        "status --json",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lst"], "'lst' (did you mean list?). See: outbox --help"),
+        (["frobnicate"], "'frobnicate'. See: outbox --help"),
+        (["worker", "--drian"], "(did you mean --drain?). See: outbox worker --help"),
+        (["worker", "--drain?"], "(did you mean --drain or --drain-timeout?). See: outbox worker --help"),
+        (["show"], "Missing argument 'ID'. See: outbox show --help"),
+        (["list", "extra"], "Got unexpected extra argument (extra). See: outbox list --help"),
+    ],
+)
+def test_a_mistyped_command_line(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    """Exit 2, one sentence, what may be meant, and where to read on."""
+    assert run(arguments) == 2
+    text = capsys.readouterr().err
+    _one_line(text)
+    assert text.endswith(f"{said}\n")
+
+
+def test_the_version_is_a_command_and_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both print the same."""
+    for word in ("version", "--version"):
+        assert run([word]) == 0
+        assert capsys.readouterr().out == f"{__version__}\n"

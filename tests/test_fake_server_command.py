@@ -10,6 +10,7 @@ import pytest
 
 from outbox.testing import fake_server, read_record
 from support.raw_http import OUTBOX, command, post
+from support.servers.ports import free_port
 from support.waiting import eventually
 
 KEY = "01970c3a-0000-7000-8000-1f2e3d4c5b6a"
@@ -33,7 +34,7 @@ def _stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTER
 
 
 def test_it_prints_the_endpoint_what_arrives_and_the_count() -> None:
-    """The first line can be given to the worker; then one line an event; the last one counts."""
+    """The first line can be given to the worker; then one line an event, with its whole id; the last one counts."""
     with command("--script", "per-key: 503 x1, ok") as (process, url):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api/v1/event", url)
         for _ in range(3):
@@ -45,11 +46,11 @@ def test_it_prints_the_endpoint_what_arrives_and_the_count() -> None:
     shown = [re.sub(r"^\d\d:\d\d:\d\d\.\d\d\d  ", "", line) for line in lines]
     name = "invoice_email_sent".ljust(28)
     assert shown == [
-        f"{name} 1f2e3d4c5b6a  503",
-        f"{name} 1f2e3d4c5b6a  200",
-        f"{name} 1f2e3d4c5b6a  200",
-        f"{'-':<28} {'other':<12}  503  event is required",
-        f"{'-':<28} {'-':<12}  503  event is required",
+        f"{name} {KEY}  503",
+        f"{name} {KEY}  200",
+        f"{name} {KEY}  200",
+        f"{'-':<28} {'other':<36}  503  event is required",
+        f"{'-':<28} {'-':<36}  503  event is required",
         "received 5, distinct keys 2, accepted 1, duplicates 1, without key 1, answers 200=2 503=3",
     ]
 
@@ -77,7 +78,7 @@ def test_lines_appear_while_it_runs() -> None:
     with command() as (process, url):
         post(url, key=KEY)
         assert process.stdout is not None
-        assert "1f2e3d4c5b6a  200" in process.stdout.readline()
+        assert f"{KEY}  200" in process.stdout.readline()
 
 
 def test_hostile_names_cannot_steer_the_terminal() -> None:
@@ -85,7 +86,7 @@ def test_hostile_names_cannot_steer_the_terminal() -> None:
     names = ["\x1b[31mred\x07", "two\nlines", "\u202egnp.exe", "\ud800", "x" * 5000, "\x9b2J"]
     with command() as (process, url):
         for name in names:
-            post(url, json.dumps({"event": {"name": name, "\x1b]0;t\x07": 1}}).encode(), key="\x9b2J")
+            post(url, json.dumps({"event": {"name": name, "\x1b]0;t\x07": 1}}).encode(), key="\x9b2J" + "k" * 2000)
         lines, _ = _stop(process)
     assert len(lines) == len(names) + 1
     assert all(line.isprintable() for line in lines)
@@ -115,6 +116,28 @@ def test_a_reader_that_goes_away_does_not_end_the_service() -> None:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (0, "")
+
+
+def test_a_full_disk_behind_its_output_does_not_end_the_service() -> None:
+    """What can be written no more is said once, in one line; the server goes on answering."""
+    port = free_port()
+    arguments = [str(OUTBOX), "fake-server", "--port", str(port)]
+    with (
+        Path("/dev/full").open("wb") as full,
+        subprocess.Popen(arguments, stdout=full, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        eventually(lambda: _answers(port))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert err == "outbox: standard output cannot be written: No space left on device; serving goes on\n"
+
+
+def _answers(port: int) -> bool:
+    try:
+        return post(f"http://127.0.0.1:{port}/api/v1/event").status == 200
+    except ConnectionRefusedError:
+        return False
 
 
 def test_everything_is_recorded(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from outbox.render import Column, age, ago, line, safe, table, to_json
-from outbox.render.text import width
+from outbox.render.text import cut, width
 
 _HARMLESS = {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Zs"}
 _HARMLESS |= {"Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So"}
@@ -74,6 +74,14 @@ def test_combining_marks_take_no_column() -> None:
     """Width is what a terminal shows."""
     assert width("e\u0301a") == 2
     assert width("東a") == 3
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"), [(9, "ab東京cde\u0301"), (8, "ab東京c…"), (6, "ab東…"), (5, "ab東…"), (4, "ab…"), (1, "…")]
+)
+def test_what_is_cut_ends_in_an_ellipsis(columns: int, shown: str) -> None:
+    """The cut text takes no more columns than there are; a wide character is not halved."""
+    assert cut("ab東京cde\u0301", columns) == shown
 
 
 def test_a_character_set_without_the_character_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import sys
+import termios
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from outbox.schema import utc_after, utc_now
+from outbox.store.url import shown_url
 from support.commands import add, add_attempt, process
 from support.databases import Database
 
@@ -21,12 +27,15 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b1m\r\n\u202e[bold]x[/bold]:smile:"
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
-def _on_terminal(*arguments: str, **environment: str) -> bytes:
-    """Run `outbox …` with a pseudo-terminal as its standard output, and return every byte it wrote."""
+def _on_terminal(*arguments: str, columns: int = 200, stream: str = "stdout", **environment: str) -> bytes:
+    """Run `outbox …` with a pseudo-terminal of some width as its output, and return every byte it wrote."""
     reader, writer = pty.openpty()
-    settings = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "FORCE_COLOR"}}
-    settings |= {"TERM": "xterm-256color", "COLUMNS": "200", **environment}
-    started: Any = subprocess.Popen([sys.executable, "-m", "outbox", *arguments], stdout=writer, env=settings)
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    settings = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
+    settings |= {"TERM": "xterm-256color", **environment}
+    command = [sys.executable, "-m", "outbox", *arguments]
+    streams: Any = {"stdout": subprocess.DEVNULL, stream: writer}
+    started: Any = subprocess.Popen(command, env=settings, **streams)
     os.close(writer)
     received = b""
     try:
@@ -36,6 +45,11 @@ def _on_terminal(*arguments: str, **environment: str) -> bytes:
     finally:
         os.close(reader)
     return received
+
+
+def _lines(*arguments: str, columns: int) -> list[str]:
+    """What stands on the terminal, without colours."""
+    return _STYLE.sub(b"", _on_terminal(*arguments, columns=columns)).decode().splitlines()
 
 
 def _read(reader: int) -> bytes:
@@ -69,8 +83,110 @@ def test_a_shown_message_is_text_to_the_last_byte(database: Database) -> None:
 def test_an_id_is_never_cut(database: Database) -> None:
     """On a narrow terminal the id stays whole, to be copied."""
     added = add(database, name="a_name_that_is_much_longer_than_what_is_left_of_the_line", last_error="e" * 200)
-    received = _on_terminal("list", "--database-url", database.url, COLUMNS="40")
+    received = _on_terminal("list", "--database-url", database.url, columns=40)
     assert str(added).encode() in received
+
+
+def _three(database: Database) -> None:
+    purchase = {"name": "$subscription_purchase", "attempts": 17}
+    add(database, id=UUID("0199f0c2-7a5e-7cc3-98c4-000000000001"), state="delivered", settled_at=utc_now(), **purchase)
+    add(database, id=UUID("0199f0c2-7a5e-7cc3-98c4-000000000002"), due_at=utc_after(9000.0), **purchase)
+    add(
+        database,
+        id=UUID("0199f0c2-7a5e-7cc3-98c4-000000000003"),
+        state="failed",
+        name="a_name_that_is_longer_than_most",
+        last_status=400,
+        last_error="HTTP 400 Bad Request: " + "x" * 200,
+        created_at=utc_after(-300.5),
+    )
+
+
+def test_a_list_on_a_wide_terminal_is_a_line_for_each_message(database: Database) -> None:
+    """What does not fit is cut in the note first, then in the name; all else stands whole."""
+    _three(database)
+    lines = _lines("list", "--database-url", database.url, columns=120)
+    assert [line.split() for line in lines[:1]] == [["ID", "STATE", "NAME", "FAILS", "CREATED", "NOTE"]]
+    assert re.fullmatch(
+        r"0199f0c2-7a5e-7cc3-98c4-000000000003  failed     a_name_that_is_longer_than…      0  5 min ago  "
+        r"rejected, 400, HTTP 400… *",
+        lines[1],
+    )
+    assert re.fullmatch(r"\S{36}  pending    \$subscription_purchase +17  (just now|\d+ s ago)  +due in 2 h", lines[2])
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (80, ["ID STATE NAME", "FAILS CREATED NOTE"]),
+        (60, ["ID STATE", "NAME FAILS CREATED", "NOTE"]),
+    ],
+)
+def test_a_list_on_a_narrow_terminal_breaks_between_columns(
+    database: Database, columns: int, titles: list[str]
+) -> None:
+    """Columns that do not fit go on in an indented line below; no word is broken, and only name and note are cut."""
+    _three(database)
+    lines = _lines("list", "--database-url", database.url, columns=columns)
+    assert [" ".join(line.split()) for line in lines[: len(titles)]] == titles
+    assert max(map(len, lines)) <= columns
+    words = " ".join(lines).split()
+    for whole in ("pending", "delivered", "failed", "$subscription_purchase", "17", "0"):
+        assert whole in words
+    assert "5 min ago" in "\n".join(lines)
+    assert [line[:36] for line in lines if line.startswith("0199")] == [
+        f"0199f0c2-7a5e-7cc3-98c4-00000000000{number}" for number in (3, 2, 1)
+    ]
+    assert any("rejected, 400, HTTP 400 Bad Request: " in line and line.endswith("…") for line in lines)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_counts_by_cause_show_the_whole_cause(database: Database, columns: int) -> None:
+    """Short causes stand in their column where there is room; a long one has its own line, and loses nothing."""
+    _three(database)
+    add(database, state="failed", last_error="timeout")
+    lines = _lines("failed", "--by", "error", "--database-url", database.url, columns=columns)
+    assert "  HTTP 400 Bad Request: " + "x" * 200 in lines
+    assert "0199f0c2-7a5e-7cc3-98c4-000000000003" in "\n".join(lines).split()
+    assert sum(line.endswith("  timeout") for line in lines) == 1
+    assert all(len(line) <= columns for line in lines if "xxx" not in line)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_settings_are_shown_whole(database: Database, columns: int) -> None:
+    """Whatever the width, no setting's name, value or origin is broken or cut."""
+    lines = _lines("config", "show", "--database-url", database.url, "--retry-schedule", "5s,1m", columns=columns)
+    words = " ".join(lines).split()
+    expected = ("OUTBOX_OCCURRED_AT_PROPERTY", "https://app.overcentric.com/api/v1/event", "5s,1m", "flag", "default")
+    for whole in (*expected, shown_url(database.engine.url)):
+        assert whole in words
+    assert "…" not in "".join(words)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_shown_message_has_whole_times_and_answers(database: Database, columns: int) -> None:
+    """The attempts' times stay in one piece, and what went wrong is readable to its end."""
+    added = add(database, state="failed", last_error="refused")
+    for number in (1, 2):
+        add_attempt(database, added, attempt=number, error="503 Service Unavailable", response="y" * 150)
+    lines = _lines("show", str(added), "--database-url", database.url, columns=columns)
+    words = " ".join(lines).split()
+    assert sum(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", word) is not None for word in words) == 2
+    assert lines.count("  " + "y" * 150) == 2
+    assert sum("503 Service Unavailable" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("columns", [40, 60])
+def test_log_lines_beside_the_bar_are_left_to_the_terminal_to_wrap(database: Database, columns: int) -> None:
+    """While a drain shows its bar, each log line is one line, so that its URL and ids can be copied."""
+    added = add(database)
+    arguments = ("worker", "--drain", "--delivery", "log", "--database-url", database.url)
+    received = _on_terminal(*arguments, columns=columns, stream="stderr")
+    assert b"Delivering" in received
+    assert b"-> https://app.overcentric.com/api/v1/event, concurrency 64\r\n" in received
+    assert f"would send {added} document_exported\r\n".encode() in received
 
 
 def test_no_color_is_honoured(database: Database) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from outbox.errors import OutboxError
+from outbox._version import __version__
+from outbox.errors import OutboxError, did_you_mean
 from outbox.render import line
 
 # command -> module:attribute, one line of help. Kept here so that `outbox --help` imports none of them.
@@ -46,6 +47,15 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may be meant."""
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}{did_you_mean(name, _COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -53,6 +63,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s")
 def outbox() -> None:
     """Run and look after a transactional outbox.
 
@@ -82,6 +93,10 @@ def run(arguments: list[str]) -> int:
         # The reader (`| head`) has seen enough; Python would complain again when it flushes stdout.
         sys.stdout = None
         return 0
+    except OSError as error:  # a full disk behind what click itself prints, such as a help
+        sys.stdout = None
+        line(f"outbox: {error}", err=True)
+        return 1
     return result if isinstance(result, int) else 0
 
 
@@ -90,9 +105,15 @@ def _complain(error: OutboxError | click.ClickException) -> None:
     if isinstance(error, _HELP):
         click.echo(error, err=True)
         return
-    text = str(error)
-    if isinstance(error, click.ClickException):
-        text = error.format_message().rstrip(".")
+    text = _usage(error) if isinstance(error, click.ClickException) else str(error)
     if isinstance(error, click.UsageError) and error.ctx:
         text = f"{text}. See: {error.ctx.command_path} --help"
     line(f"outbox: {text}", err=True)
+
+
+def _usage(error: click.ClickException) -> str:
+    """What click has to say, without its full stop, and what may be meant in our words, alike in all its releases."""
+    meant = getattr(error, "possibilities", None)
+    if not meant:
+        return error.format_message().rstrip(".")
+    return f"{error.message.rstrip('.')} (did you mean {' or '.join(meant)}?)"

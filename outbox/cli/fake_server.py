@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from outbox.errors import ConfigurationError
+from outbox.render import line
 from outbox.testing import PATH, FakeServer, Received, Script, parse
 
 _FLUSH = 0.05
@@ -105,9 +106,9 @@ class _Printer:
             asyncio.get_running_loop().call_later(_FLUSH, self.flush)
         self._lines.append(_line(received))
 
-    def say(self, line: str) -> None:
+    def say(self, text: str) -> None:
         """Say something, quiet or not."""
-        self._lines.append(line)
+        self._lines.append(text)
 
     def flush(self) -> None:
         """Write what has gathered."""
@@ -117,19 +118,20 @@ class _Printer:
         try:
             sys.stdout.write("\n".join(lines) + "\n")
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError as error:
             # Python would complain once more when it flushes stdout at its end.
             sys.stdout = None
             self._quiet = True
+            if not isinstance(error, BrokenPipeError):
+                line(f"outbox: standard output cannot be written: {error.strerror}; serving goes on", err=True)
 
 
 def _line(received: Received) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(received.at)) + f".{int(received.at * 1000) % 1000:03}"
     name = "-" if received.name is None else _harmless(received.name, 60)
-    # The end of a UUIDv7 tells messages apart; its beginning is the time.
-    key = "-" if received.key is None else _harmless(received.key[-12:], 12)
+    key = "-" if received.key is None else _harmless(received.key, 60)
     problems = "; ".join(f"{problem.field} {problem.problem}" for problem in received.problems)
-    return f"{clock}  {name:<28} {key:<12}  {received.answer}{'  ' if problems else ''}{_harmless(problems, 200)}"
+    return f"{clock}  {name:<28} {key:<36}  {received.answer}{'  ' if problems else ''}{_harmless(problems, 200)}"
 
 
 def _harmless(text: str, limit: int) -> str:

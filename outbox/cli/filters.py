@@ -71,7 +71,7 @@ class StatusType(click.ParamType):  # type: ignore[type-arg]  # generic only in 
         try:
             return _statuses(str(value).lower())
         except ValueError:
-            self.fail(f"{value!r}: expected an HTTP status such as 503, a class such as 5xx, or none", param, ctx)
+            self.fail(f"{value!r}: expected an HTTP status from 100 to 599, a class such as 5xx, or none", param, ctx)
 
 
 def _statuses(text: str) -> range:
@@ -80,7 +80,7 @@ def _statuses(text: str) -> range:
     if re.fullmatch(r"[1-5]xx", text):
         first = int(text[0]) * 100
         return range(first, first + 100)
-    if re.fullmatch(r"[1-9]\d\d", text, re.ASCII):
+    if re.fullmatch(r"[1-5]\d\d", text, re.ASCII):
         return range(int(text), int(text) + 1)
     raise ValueError(text)
 

@@ -12,6 +12,9 @@ from outbox.errors import MessageNotFound
 if TYPE_CHECKING:
     from outbox.store.look import IdPrefix
 
+# The first 48 bits of a UUIDv7 are milliseconds (RFC 9562, 5.7): 32 of them count periods of 65.5 s, all of them one.
+_ENOUGH = "Eight digits are alike for about a minute; 13 characters, such as 0199f0c2-7a5e, for a millisecond"
+
 
 class IdType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
     """An id, or the beginning of one."""
@@ -25,7 +28,7 @@ class IdType(click.ParamType):  # type: ignore[type-arg]  # generic only in newe
         try:
             return IdPrefix.parse(str(value))
         except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+            self.fail(f"{value!r}: {error}. {_ENOUGH}", param, ctx)
 
 
 def the_one(prefix: IdPrefix, found: list[UUID]) -> UUID:
@@ -34,6 +37,6 @@ def the_one(prefix: IdPrefix, found: list[UUID]) -> UUID:
         msg = f"No message has the id {prefix.text}"
         raise MessageNotFound(msg, hint="`outbox list` shows the ids that there are.")
     if len(found) > 1:
-        msg = f"Several ids begin with {prefix.text}: {', '.join(map(str, found))}"
+        msg = f"Several ids begin with {prefix.text}: {', '.join(map(str, found))}. {_ENOUGH}"
         raise click.UsageError(msg)
     return found[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 
 def _listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def build(*args: Any, as_json: bool, as_jsonl: bool, **options: Any) -> Any:
+        if as_json and as_jsonl:
+            msg = "--json and --jsonl exclude each other"
+            raise click.UsageError(msg)
+        form = "json" if as_json else "jsonl" if as_jsonl else None
+        return command(*args, form=form, **options)
+
     for option in (
         click.option(
             "--after", type=IdType(), metavar="ID", help="Continue behind this id, the last of the page before."
@@ -31,11 +40,11 @@ def _listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="At most so many; 0 is all.",
         ),
-        click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line, as they are read."),
-        click.option("--json", "form", flag_value="json", help="One JSON array."),
+        click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line, as they are read."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON array."),
     ):
-        command = option(command)
-    return command
+        build = option(build)
+    return build
 
 
 @click.command("list")

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def show(*, loaded: Loaded, wanted: IdPrefix, as_json: bool) -> None:
     """Show one message, its body and its attempts.
 
-    ID is a message's id or its first 8 digits or more, where they are unambiguous. In the JSON object `body` is the
-    body as the JSON that it is. The body is personal data: this is the one look that shows it.
+    ID is a message's id or the beginning of it, such as 0199f0c2-7a5e, where it is unambiguous: the first 8 digits are
+    alike for about a minute. In the JSON object `body` is the body as the JSON that it is. The body is personal data:
+    this is the one look that shows it.
     """
     from outbox.render.messages import show_message
     from outbox.store.look import database_now, matching_ids, shown

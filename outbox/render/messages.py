@@ -17,12 +17,12 @@ from outbox.store.look import AttemptRecord, Group, Shown, Summary
 _STATES = {"failed": "red", "delivered": "green", "pending": "yellow"}
 
 _MESSAGES = (
-    Column("ID", whole=True),
+    Column("ID"),
     Column("STATE", styles=_STATES),
-    Column("NAME"),
-    Column("ATTEMPTS", right=True),
+    Column("NAME", least=20),
+    Column("FAILS", right=True),
     Column("CREATED"),
-    Column("NOTE"),
+    Column("NOTE", least=24),
 )
 
 
@@ -49,7 +49,7 @@ def group_table(by: str, rows: Sequence[Group], now: datetime) -> None:
         Column("COUNT", right=True),
         Column("FIRST"),
         Column("LAST"),
-        Column("SAMPLE ID", whole=True),
+        Column("SAMPLE ID"),
         Column(by.upper()),
     )
     table(columns, [(row.count, *_span(row, now), row.sample_id, _value(row.value)) for row in rows])

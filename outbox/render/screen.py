@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from outbox.errors import OutboxError
 from outbox.render.text import safe
 
 
@@ -21,9 +22,17 @@ def line(text: str = "", *, err: bool = False) -> None:
 def out(text: str, *, err: bool = False) -> None:
     """Write text that is known to be harmless, and flush it, so that a closed pipe shows at once."""
     stream = sys.stderr if err else sys.stdout
-    if stream is not None:
+    if stream is None:
+        return
+    try:
         stream.write(_writable(text, stream))
         stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = "standard error" if err else "standard output"
+        msg = f"{name} cannot be written: {error.strerror}"
+        raise OutboxError(msg) from error
 
 
 def _writable(text: str, stream: TextIO) -> str:

@@ -40,6 +40,20 @@ def width(text: str) -> int:
     return sum(_cells(each) for each in text)
 
 
+def cut(text: str, columns: int) -> str:
+    """Safe text in so many columns at most: what is cut ends in an ellipsis."""
+    if width(text) <= columns:
+        return text
+    rest = columns - 1
+    kept = ""
+    for each in text:
+        rest -= _cells(each)
+        if rest < 0:
+            break
+        kept += each
+    return kept + "…"
+
+
 def _cells(character: str) -> int:
     if unicodedata.combining(character):
         return 0
