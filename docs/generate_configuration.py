@@ -79,10 +79,10 @@ replaced where it is not:
 |---|---|
 {rows}
 
-- A driver that is synchronous and installed is kept (`postgresql+psycopg2://`, `mysql+mysqldb://`). One that is not
-  installed is replaced by psycopg or PyMySQL, and if these are missing too, the error is one line with the command that
-  installs them.
-- Of the options behind `?`, asyncpg's `ssl=…` becomes libpq's `sslmode=…`; others are handed to the driver as they are.
+- Whatever driver the URL names, the worker and the commands use psycopg, PyMySQL or sqlite3, with which they are tested.
+  Where that is missing, the error is one line with the command that installs it. A driver that nobody knows is refused
+  as a misspelling.
+- Of the options behind `?`, asyncpg's `ssl=…` becomes libpq's `sslmode=…`; others are handed to the driver as they are; one that it does not know is refused by name.
 - `sqlite:///outbox.db` is a path relative to the working directory, and an application and a worker that start in two
   directories open two files. The absolute path is what commands show. Four slashes name an absolute path.
 - A worker whose output is no terminal refuses to start without an explicit database: exit code 78.

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from outbox.errors import ConfigurationError, DriverMissing
+from outbox.store.engine import open_engine
+from outbox.store.trouble import explained
 from outbox.store.url import shown_url, synchronous_url
 
 
@@ -49,6 +51,32 @@ def test_not_a_url(written: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a database URL") as caught:
         synchronous_url(written)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("postgresql+psycopg3://db/shop", "names 'psycopg3', which is no driver for postgresql"),
+        ("mysql+pymsql://db/shop", "did you mean pymysql?"),
+        ("sqlite+pysqlcipher:////shop.db", "no driver for sqlite"),
+    ],
+)
+def test_an_unknown_driver(written: str, words: str) -> None:
+    """A driver that nobody knows is probably a misspelling: it is named, not quietly replaced."""
+    with pytest.raises(ConfigurationError) as caught:
+        synchronous_url(written)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written", ["postgresql://127.0.0.1:9/shop?sslmod=off", "mariadb://127.0.0.1:9/shop?chraset=x"]
+)
+def test_an_unknown_option(written: str) -> None:
+    """An option of the URL that the driver does not know is named."""
+    with pytest.raises(ConfigurationError, match=r"sslmod|chraset"):  # noqa: PT012 - either line may be the one
+        engine = open_engine(written)
+        with explained(engine):
+            engine.connect()
 
 
 def test_an_at_sign_in_a_password() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from outbox._version import __version__
+from outbox.errors import ConfigurationError, did_you_mean
 from outbox.store.trouble import is_locked
 from outbox.store.url import synchronous_url
 
@@ -33,7 +35,7 @@ def open_engine(database_url: str, *, patient: bool = False) -> Engine:
     options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": name != "sqlite"}
     if name != "sqlite":
         options |= {"pool_size": 2, "max_overflow": 0, "isolation_level": "READ COMMITTED"}
-    engine = create_engine(url, connect_args=_CONNECT_ARGS[name](url.get_driver_name(), patient=patient), **options)
+    engine = create_engine(url, connect_args=_CONNECT_ARGS[name](url, patient=patient), **options)
     _PREPARE[name](engine)
     return engine
 
@@ -47,9 +49,7 @@ def write_transaction(connection: Connection) -> Connection:
     return connection.execution_options(**{_WRITE: True})
 
 
-def _postgresql_arguments(driver: str, **_options: bool) -> dict[str, Any]:
-    if driver not in {"psycopg", "psycopg2"}:
-        return {}
+def _postgresql_arguments(_url: URL, **_options: bool) -> dict[str, Any]:
     return {
         "application_name": f"outbox/{__version__}",
         "connect_timeout": CONNECT_SECONDS,
@@ -60,14 +60,23 @@ def _postgresql_arguments(driver: str, **_options: bool) -> dict[str, Any]:
     }
 
 
-def _mysql_arguments(driver: str, *, patient: bool) -> dict[str, Any]:
+def _mysql_arguments(url: URL, *, patient: bool) -> dict[str, Any]:
+    from pymysql.connections import Connection as Driver
+
+    # SQLAlchemy hands unknown ones over, and the driver answers with a TypeError.
+    known = {*signature(Driver).parameters, "ssl_capath", "ssl_cipher", "ssl_check_hostname"}
+    for option in url.query:
+        if option not in known:
+            guess = did_you_mean(option, known)
+            msg = f"OUTBOX_DATABASE_URL has an option {option!r} that the driver pymysql does not know{guess}"
+            raise ConfigurationError(msg, hint="Remove it from the URL.")
     timeouts = {"connect_timeout": CONNECT_SECONDS}
-    if driver == "pymysql" and not patient:
+    if not patient:
         timeouts |= {"read_timeout": 25, "write_timeout": 25}
     return timeouts | {"charset": "utf8mb4"}
 
 
-def _sqlite_arguments(_driver: str, **_options: bool) -> dict[str, Any]:
+def _sqlite_arguments(_url: URL, **_options: bool) -> dict[str, Any]:
     return {"timeout": _SQLITE_LOCK_SECONDS, "check_same_thread": False}
 
 

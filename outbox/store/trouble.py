@@ -41,6 +41,8 @@ def explain(error: Exception, engine: Engine) -> OutboxError | None:
     if is_schema_missing(error):
         msg = f"The outbox's tables are missing or outdated in {shown_url(engine.url)}"
         return SchemaOutdated(msg, hint="Run: outbox db upgrade")
+    if "invalid connection option" in str(getattr(error, "orig", "")):
+        return ConfigurationError(f"OUTBOX_DATABASE_URL: {first_line(error)}", hint="Remove it from the URL.")
     if _is_no_database(error):
         msg = f"{engine.url.database} is damaged, or is no SQLite database: {first_line(error)}"
         return DatabaseUnreachable(msg, hint="Check OUTBOX_DATABASE_URL; restore a damaged file from a backup.")

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from outbox.errors import ConfigurationError, DriverMissing
+from outbox.errors import ConfigurationError, DriverMissing, did_you_mean
 
 # One dialect name a database (`mysql` also for MariaDB), so that every later `if` has three branches.
 _DATABASES = {
@@ -19,9 +19,14 @@ _DATABASES = {
     "mariadb": "mysql",
     "sqlite": "sqlite",
 }
-_ASYNC_ONLY = {"asyncpg", "aiosqlite", "asyncmy", "aiomysql", "pg8000_async", "psycopg_async"}
-_DEFAULT_DRIVER = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": "pysqlite"}
-_MODULES = {"pysqlite": "sqlite3", "mysqldb": "MySQLdb"}
+# For each database ours, with which all is tested, and those that applications name.
+_OURS = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": "pysqlite"}
+_APPLICATIONS = {
+    "postgresql": {"psycopg", "psycopg_async", "psycopg2", "psycopg2cffi", "asyncpg", "pg8000"},
+    "mysql": {"pymysql", "asyncmy", "aiomysql", "mysqldb", "mysqlconnector", "mariadbconnector", "cymysql"},
+    "sqlite": {"pysqlite", "aiosqlite"},
+}
+_MODULES = {"pysqlite": "sqlite3"}
 _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 
 
@@ -36,13 +41,15 @@ def synchronous_url(text: str) -> URL:
     if database is None:
         msg = f"OUTBOX_DATABASE_URL names the database {name!r}"
         raise ConfigurationError(msg, hint="The outbox lives in SQLite, PostgreSQL, MariaDB or MySQL.")
-    if driver in _ASYNC_ONLY or not driver or (driver != _DEFAULT_DRIVER[database] and not _installed(driver)):
-        driver = _DEFAULT_DRIVER[database]
-    if not _installed(driver):
-        extra = _EXTRAS[driver]
-        msg = f"The driver {driver} for {database} is not installed"
-        raise DriverMissing(msg, hint=f"Run: pip install 'overcentric-outbox[{extra}]'")
-    url = url.set(drivername=f"{database}+{driver}")
+    if driver and driver not in _APPLICATIONS[database]:
+        guess = did_you_mean(driver, _APPLICATIONS[database])
+        msg = f"OUTBOX_DATABASE_URL names {driver!r}, which is no driver for {database} that the outbox knows{guess}"
+        raise ConfigurationError(msg, hint=f"Write {database}://…")
+    ours = _OURS[database]
+    if not _installed(ours):
+        msg = f"The driver {ours} for {database} is not installed"
+        raise DriverMissing(msg, hint=f"Run: pip install 'overcentric-outbox[{_EXTRAS[ours]}]'")
+    url = url.set(drivername=f"{database}+{ours}")
     return _absolute(url) if database == "sqlite" else _translate_options(url)
 
 
@@ -79,7 +86,7 @@ def _absolute(url: URL) -> URL:
 
 def _translate_options(url: URL) -> URL:
     """Translate TLS: asyncpg spells it `ssl=require`, libpq `sslmode=require`."""
-    if "ssl" in url.query and url.drivername.endswith(("+psycopg", "+psycopg2")):
+    if "ssl" in url.query and url.drivername.endswith("+psycopg"):
         mode = url.query["ssl"]
         url = url.difference_update_query(["ssl"])
         return url.update_query_dict({"sslmode": "require" if mode in {"true", "True", "1"} else mode})
