@@ -153,6 +153,7 @@ def test_synchronous_targets_are_not_awaited() -> None:
         for target in targets:
             with pytest.raises(outbox.TargetRefused, match="without await: outbox"):
                 asyncio.run(outbox.enqueue_async(target, event()))
+    engine.dispose()
 
 
 def test_an_async_connection_needs_await() -> None:
