@@ -67,7 +67,8 @@ class Senders:
 
     def go_on(self) -> None:
         """Take messages again, now that outcomes are settled again."""
-        self._wake(self.waiting)
+        # Who finds nothing left ends, when all is to end.
+        self._wake(len(self._idle) if self._finishing else self.waiting)
         self.hungry.set()
 
     def empty(self) -> None:
