@@ -61,10 +61,9 @@ def _postgresql_arguments(_url: URL, **_options: bool) -> dict[str, Any]:
 
 
 def _mysql_arguments(url: URL, *, patient: bool) -> dict[str, Any]:
-    from pymysql.connections import Connection as Driver
-
-    # SQLAlchemy hands unknown ones over, and the driver answers with a TypeError.
-    known = {*signature(Driver).parameters, "ssl_capath", "ssl_cipher", "ssl_check_hostname"}
+    # SQLAlchemy hands unknown options over, and the driver answers with a TypeError.
+    driver: Any = url.get_dialect().import_dbapi()
+    known = {*signature(driver.connections.Connection).parameters, "ssl_capath", "ssl_cipher", "ssl_check_hostname"}
     for option in url.query:
         if option not in known:
             guess = did_you_mean(option, known)
