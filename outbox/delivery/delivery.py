@@ -15,7 +15,6 @@ from outbox.delivery.tries import Place, Tries
 from outbox.message import (
     Attempt,
     Certainty,
-    Claim,
     Delivered,
     Failed,
     FailureReason,
@@ -53,10 +52,6 @@ class Delivery:
             self._client = Client(concurrency=settings.concurrency, try_timeout=settings.try_timeout, roots=roots)
             for each in destinations:
                 self._client.check(each.url)
-
-    def may_begin(self, claim: Claim) -> bool:
-        """Whether the lease still covers a whole try and its settle."""
-        return claim.until - lease_clock() >= self._needed
 
     async def attempt(self, message: Message, place: Place | None = None) -> Outcome | None:
         """Send a message.
