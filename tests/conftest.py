@@ -7,6 +7,7 @@ some of them says so: `@pytest.mark.parametrize("database", ["postgresql"], indi
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,7 +25,10 @@ S = TypeVar("S", bound=Server)
 
 
 def pytest_configure() -> None:
-    """Keep the developer's own settings out of the tests."""
+    """Keep the developer's own settings out of the tests, and what a shell's background jobs ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     for name in [*os.environ]:
         if name.startswith("OUTBOX_") or name == "CREDENTIALS_DIRECTORY":
             del os.environ[name]
