@@ -70,6 +70,8 @@ class Message(NamedTuple):
     attempts: int
     """Charged attempts so far."""
     on_unknown: str
+    keyed: bool
+    """Whether it has an `ordering_key`."""
     destination: str
     claim: Claim
 

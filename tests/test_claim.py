@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import insert, update
 
 from outbox.clock import lease_clock
+from outbox.message import Delivered
 from outbox.schema import FOREVER, destination, message, utc_after
-from outbox.store import Choice, Store
+from outbox.store import Choice, Settled, Store
 from outbox.store.claim import claim as claim_in
 from outbox.store.engine import write_transaction
 from support.databases import Database
@@ -92,6 +93,19 @@ def test_a_claim_does_not_wait_for_another_one(database: Database) -> None:
         second = claim(database, 3)
     assert [each.id for each in first] == ids[:3]
     assert [each.id for each in second] == ids[3:]
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_an_open_claim_locks_nothing_that_others_hold(database: Database) -> None:
+    """While a claim is open, or its worker frozen in it, others settle what they hold and take over what has expired."""
+    put(database, 4)
+    first, *others = claim(database)
+    with database.engine.connect() as connection, write_transaction(connection).begin():
+        assert claim_in(connection, "overcentric", Choice.ANY, limit=10, free=10, lease=LEASE).messages == []
+        with closing(Store(database.engine)) as store:
+            assert store.settle([(first, Delivered(200))], []) == Settled([], [])
+        expire(database)
+        assert [each.id for each in claim(database)] == [each.id for each in others]
 
 
 def _suspect(database: Database, *suspects: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from outbox.message import Delivered, Failed, FailureReason, Message, Retry
 from outbox.schema import message
 from outbox.store import Settled, Settlement, Store
-from outbox.store.settle import UNRECORDABLE
+from outbox.store.writes import UNRECORDABLE
 from support.databases import Database
 from support.rows import an_attempt, attempts, claim, expire, look, put
 

@@ -82,7 +82,7 @@ async def story(seed: int) -> None:
     senders.start()
     claim = Claim(UUID(int=1), lease_clock() + 60)
     ids = [str(number) for number in range(chance.choice([0, 3, 40, 90]))]
-    senders.feed(Message(each, "thing_done", "{}", 0, "retry", "overcentric", claim) for each in ids)
+    senders.feed(Message(each, "thing_done", "{}", 0, "retry", False, "overcentric", claim) for each in ids)
     await asyncio.sleep(chance.choice([0, 0.01, 0.05]))
     if chance.random() < 0.4:
         loop.call_later(chance.uniform(0, 0.03), stopping.set)

@@ -14,7 +14,7 @@ from outbox.message import Delivered, Message
 from outbox.policy import Policy
 from outbox.schema import message
 from outbox.settings import Settings
-from outbox.store import Settled, Settlement, Store
+from outbox.store import Settled, Settlement, Store, Succession
 from outbox.testing import ThreadedFakeServer
 from outbox.worker import Mode, Worker, settling
 from outbox.worker.report import Report
@@ -32,11 +32,13 @@ class SlowStore(Store):
         self.entered = threading.Event()
         self.go_on = threading.Event()
 
-    def settle(self, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+    def settle(
+        self, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None = None
+    ) -> Settled:
         """Wait, then settle."""
         self.entered.set()
         self.go_on.wait(30)
-        return super().settle(outcomes, unsent)
+        return super().settle(outcomes, unsent, succession)
 
 
 def test_outcomes_that_gathered_behind_a_slow_settle_are_written(
@@ -49,7 +51,7 @@ def test_outcomes_that_gathered_behind_a_slow_settle_are_written(
 
     async def story() -> None:
         store, thread = SlowStore(database), StoreThread()
-        settler = Settler(store, thread, Report(), most=10)
+        settler = Settler(store, thread, Report(), most=10, lease=LEASE)
         running = asyncio.create_task(settler.run())
         settler.settle(first, Delivered(200))
         await asyncio.to_thread(store.entered.wait)
@@ -76,7 +78,7 @@ def test_a_row_that_stays_locked_ends_the_wait(
 
     async def story() -> None:
         store, thread = Store(database.engine), StoreThread()
-        settler = Settler(store, thread, Report(), most=10)
+        settler = Settler(store, thread, Report(), most=10, lease=LEASE)
         settler.settle(stuck, Delivered(200))
         settler.finish()
         await settler.run()
@@ -92,7 +94,9 @@ def test_a_row_that_stays_locked_ends_the_wait(
 class BrokenStore(Store):
     """A store with a fault that nobody foresaw."""
 
-    def settle(self, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+    def settle(
+        self, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None = None
+    ) -> Settled:
         """Fail in a way that is no database's."""
         msg = "nobody foresaw this"
         raise ValueError(msg)

@@ -55,7 +55,8 @@ async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
     check_settings(settings)
     engine = open_engine(settings.database_url)
     try:
-        worker = Worker(Store(engine), Delivery(settings, Policy.of(settings)), settings, mode)
+        store = Store(engine, blocks=settings.behind_failed == "block")
+        worker = Worker(store, Delivery(settings, Policy.of(settings)), settings, mode)
         where = f"{shown_url(engine.url)} -> {settings.endpoint.partition('?')[0]}"
         logger.info("outbox %s: %s, concurrency %d", __version__, where, settings.concurrency)
         async with _signals(worker), _progress(worker, on_progress):

@@ -79,6 +79,13 @@ class Settings:
         parse=values.positive,
         example="10",
     )
+    behind_failed: str = _setting(
+        "pass",
+        "What happens to the messages of an `ordering_key` behind one that failed: `pass` sends them, `block` keeps them "
+        "until an operator sends the failed one again.",
+        parse=values.one_of("pass", "block"),
+        example="block",
+    )
     retry_after_max: float = _setting(
         3600.0,
         "Longest `Retry-After` of the destination that is honoured.",

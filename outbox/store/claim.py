@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, Select, Update, bindparam, case, exists, literal_column, select, update
+from sqlalchemy import Connection
 
 from outbox.clock import lease_clock
-from outbox.message import Attempt, Certainty, Claim, Failed, FailureReason, Message, OnUnknown
-from outbox.schema import destination, message, utc_after, utc_now
-from outbox.store.settle import write_failed
-from outbox.store.statements import IS_DUE, IS_FREE, IS_HELD, IS_PENDING, IS_UNKEYED, id_among, text_id
-
-SUSPECT = 2
-"""Claims lost with their worker after which a message is claimed alone."""
-
-LOST = 3
-"""Claims lost with their worker after which a message is failed (`worker_lost`)."""
-
-
-class Choice(Enum):
-    """Which of the due messages to claim."""
-
-    ANY = "any"
-    """All but suspects; says whether there are any."""
-    CALM = "calm"
-    """Only those that are no suspects, however many of them stand before."""
-    SUSPECT = "suspect"
-    """Only suspects, for a worker that has nothing else in hand."""
+from outbox.message import Claim, Message
+from outbox.store.due import Due, lock_due
+from outbox.store.evidence import Choice, Chosen, choose
+from outbox.store.position import Position
+from outbox.store.take import lock_among, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,104 +23,55 @@ class Claimed:
     messages: Sequence[Message]
     suspects: bool = False
     """Whether suspects were found."""
+    left: bool = False
+    """Whether messages were left that wait for a free sender."""
+    more: bool = False
+    """Whether there may be more behind `reached`."""
+    reached: Position | None = None
+    """The last place seen; or the one before what was left."""
 
 
-def claim(connection: Connection, name: str, choice: Choice, *, limit: int, free: int, lease: float) -> Claimed:
-    """Claim up to `limit` due messages of the destination `name` for `lease` seconds.
+def new_claim(lease: float) -> Claim:
+    """Make a claim of `lease` seconds, measured from before its transaction."""
+    return Claim(uuid4(), lease_clock() + lease)
 
-    `free` is the number of senders that wait for work. Messages to be parked in doubt are claimed only for
-    those: a queued one would be parked for nothing if the worker died. Selecting and updating are two
-    statements on purpose: in one, PostgreSQL may run the limited subquery twice and claim more.
+
+def claim(
+    connection: Connection,
+    destination: str,
+    choice: Choice,
+    *,
+    limit: int,
+    free: int,
+    lease: float,
+    after: Position | None = None,
+) -> Claimed:
+    """Claim up to `limit` messages without a key for `lease` seconds, from behind the position `after` on.
+
+    `free` is the number of senders that wait for work. Selecting and updating are two statements on purpose: in
+    one, PostgreSQL may run the limited subquery twice and claim more.
     """
-    began = lease_clock()
-    held = Claim(uuid4(), began + lease)
-    query = _select_due(connection.dialect.name, choice, with_parked=free > 0)
-    rows = connection.execute(query, {"destination": name, "limit": limit}).all()
-    chosen = _choose(rows, choice, free)
-    doomed = [(_claimed(row, name, held), _last_words(row, began)) for row in chosen.doomed]
-    if chosen.taken or doomed:
-        ids = [row.id for row in (*chosen.taken, *chosen.doomed)]
-        connection.execute(_take(connection.dialect.name), {"ids": ids, "token": held.token, "lease": lease})
-    if doomed:
-        write_failed(connection, doomed)
-    return Claimed([_claimed(row, name, held) for row in chosen.taken], chosen.suspects)
+    held = new_claim(lease)
+    due = lock_due(connection, destination, choice, held, after=after, limit=limit)
+    chosen = choose(due.rows, choice, free)
+    messages = take(connection, destination, chosen, held, lease)
+    more = len(due.seen) >= limit
+    return Claimed(messages, chosen.suspects, chosen.left is not None, more, _reached(due, chosen))
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    taken: Sequence[Row[Any]]
-    doomed: Sequence[Row[Any]] = ()
-    suspects: bool = False
+def claim_heads(
+    connection: Connection, destination: str, choice: Choice, heads: Sequence[str], *, free: int, lease: float
+) -> Claimed:
+    """Claim messages that are heads of their keys, as `outbox.store.heads` found them, for `lease` seconds."""
+    held = new_claim(lease)
+    chosen = choose(lock_among(connection, heads, held), choice, free)
+    messages = take(connection, destination, chosen, held, lease)
+    return Claimed(messages, chosen.suspects, chosen.left is not None)
 
 
-def _choose(rows: Sequence[Row[Any]], choice: Choice, free: int) -> _Chosen:
-    """Sort out what earlier claims tell: a crash is evidence against a message, not a charge."""
-    if not any(row.lost or row.expired or row.on_unknown == OnUnknown.PARK for row in rows):
-        return _Chosen(rows)
-    doomed = [row for row in rows if _is_doomed(row)]
-    alive = [row for row in rows if not _is_doomed(row)]
-    if choice is Choice.SUSPECT:
-        return _Chosen(alive, doomed, suspects=True)
-    calm = [row for row in alive if _losses(row) < SUSPECT]
-    taken = [row for place, row in enumerate(calm) if place < free or row.on_unknown != OnUnknown.PARK]
-    return _Chosen(taken, doomed, suspects=len(calm) < len(alive))
-
-
-def _losses(row: Row[Any]) -> int:
-    """Claims lost so far, the one that has just expired included."""
-    return int(row.lost) + bool(row.expired)
-
-
-def _is_doomed(row: Row[Any]) -> bool:
-    return _losses(row) >= LOST or bool(row.expired and row.on_unknown == OnUnknown.PARK)
-
-
-def _last_words(row: Row[Any], began: float) -> Failed:
-    reason = FailureReason.WORKER_LOST if _losses(row) >= LOST else FailureReason.UNKNOWN
-    times = "three times" if reason is FailureReason.WORKER_LOST else "once"
-    error = f"its worker was lost {times} before it could say what became of it"
-    return Failed(reason, Attempt(began, 0.0, 0, Certainty.UNKNOWN, error))
-
-
-# Claims lost so far, the one that has just expired included.
-_LOSSES = message.c.lost + case((IS_HELD, 1), else_=0)
-
-
-def _claimed(row: Row[Any], name: str, held: Claim) -> Message:
-    return Message._make((*row[:5], name, held))
-
-
-@functools.cache
-def _select_due(dialect_name: str, choice: Choice, *, with_parked: bool) -> Select[Any]:
-    columns = message.c
-    paused = exists().where(destination.c.name == bindparam("destination"), destination.c.paused_until > utc_now())
-    query = (
-        select(text_id(dialect_name), columns.name, columns.body, columns.attempts, columns.on_unknown)
-        .add_columns(columns.lost, IS_HELD.label("expired"))
-        .where(columns.destination == bindparam("destination"), IS_PENDING, IS_UNKEYED, IS_DUE, IS_FREE, ~paused)
-        .order_by(columns.due_at, columns.id)
-        .limit(bindparam("limit"))
-        .with_for_update(skip_locked=True)
-        # On a short table MariaDB prefers another index and sorts, which locks every row that is due: the next
-        # worker would get nothing.
-        .with_hint(message, "FORCE INDEX (outbox_message_pending)", "mysql")
-    )
-    if not with_parked:
-        query = query.where(columns.on_unknown == literal_column("'retry'"))
-    if choice is not Choice.ANY:
-        query = query.where(_LOSSES >= SUSPECT if choice is Choice.SUSPECT else _LOSSES < SUSPECT)
-    return query
-
-
-@functools.cache
-def _take(dialect_name: str) -> Update:
-    # `lost` comes first: MySQL evaluates SET from left to right, on values already changed.
-    return (
-        update(message)
-        .where(id_among(dialect_name))
-        .ordered_values(
-            (message.c.lost, _LOSSES),
-            (message.c.claim_token, bindparam("token")),
-            (message.c.claimed_until, utc_after(bindparam("lease"))),
-        )
-    )
+def _reached(due: Due, chosen: Chosen) -> Position | None:
+    seen = due.seen
+    if chosen.left is not None:
+        left = due.rows[chosen.left].id
+        seen = seen[: next(place for place, row in enumerate(seen) if row.id == left)]
+    return Position.of(seen[-1]) if seen else None

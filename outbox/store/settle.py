@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Insert, Select, Update, bindparam, insert, null, select, update
-from sqlalchemy.exc import DataError
+from sqlalchemy import Connection, Select, Update, bindparam, null, select, update
 
-from outbox.clock import lease_clock
-from outbox.message import Attempt, Delivered, Failed, Message, Outcome, Retry
-from outbox.schema import attempt, message, utc_after, utc_now
-from outbox.store.statements import IS_HELD, IS_MINE, id_among, lock_held, text_id
+from outbox.message import Delivered, Failed, Message, Outcome, Retry
+from outbox.schema import message, utc_now
+from outbox.store.statements import IS_HELD, IS_MINE, SETTLED, id_among, lock_held, text_id
+from outbox.store.succession import Succession, succeed
+from outbox.store.writes import write_failed, write_retries
 
 Settlement = tuple[Message, Outcome]
-
-UNRECORDABLE = "the error's text could not be recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +28,15 @@ class Settled:
     """The lease was lost: another worker holds the message or has settled it. Nothing was changed."""
     locked: Sequence[Settlement] = ()
     """Another transaction has locked the row: settle it again with the next group."""
+    successors: Sequence[Message] = ()
+    """The next messages of the keys whose heads were settled, claimed."""
 
 
-def settle(connection: Connection, outcomes: Sequence[Settlement]) -> Settled:
-    """Write a group of outcomes in the connection's transaction. Safe to repeat after an ambiguous COMMIT."""
+def settle(connection: Connection, outcomes: Sequence[Settlement], succession: Succession | None = None) -> Settled:
+    """Write a group of outcomes in the connection's transaction. Safe to repeat after an ambiguous COMMIT.
+
+    With a `succession` the next messages of the settled ones' keys are claimed.
+    """
     delivered: dict[tuple[UUID, int | None], list[Settlement]] = defaultdict(list)
     others: dict[UUID, list[Settlement]] = defaultdict(list)
     for settlement in outcomes:
@@ -48,7 +51,11 @@ def settle(connection: Connection, outcomes: Sequence[Settlement]) -> Settled:
         _settle_delivered(connection, token, status, group, (lost, locked))
     for token, group in others.items():
         _settle_others(connection, token, group, (lost, locked))
-    return Settled(lost, locked)
+    successors: Sequence[Message] = ()
+    if succession is not None and (keyed := [settlement for settlement in outcomes if settlement[0].keyed]):
+        missed = {message.id for message, _ in (*lost, *locked)}
+        successors = succeed(connection, [each for each in keyed if each[0].id not in missed], succession)
+    return Settled(lost, locked, successors)
 
 
 Missed = tuple[list[Settlement], list[Settlement]]
@@ -90,61 +97,9 @@ def _sort_out(connection: Connection, token: UUID, group: Sequence[Settlement], 
             lost.append(settlement)
 
 
-def write_retries(connection: Connection, retries: Sequence[tuple[Message, Retry]]) -> None:
-    """Reschedule messages whose rows this transaction has locked, and log their attempts."""
-    changes = [
-        _change(each, outcome.attempt) | {"delay": outcome.delay, "charge": int(outcome.charged)}
-        for each, outcome in retries
-    ]
-    _write(connection, _reschedule(), changes, [_record(each, outcome.attempt) for each, outcome in retries])
-
-
-def write_failed(connection: Connection, failures: Sequence[tuple[Message, Failed]]) -> None:
-    """Give up messages whose rows this transaction has locked, and log their attempts."""
-    changes = [_change(each, outcome.attempt) | {"why": outcome.reason.value} for each, outcome in failures]
-    _write(connection, _fail(), changes, [_record(each, outcome.attempt) for each, outcome in failures])
-
-
-Values = list[dict[str, Any]]
-
-
-def _write(connection: Connection, statement: Update, changes: Values, records: Values) -> None:
-    """Update the messages and log their attempts; a text that the database refuses must not stop either."""
-    if not changes:
-        return
-    try:
-        with connection.begin_nested():
-            connection.execute(statement, changes)
-            connection.execute(_log(), records)
-    except (DataError, UnicodeError):
-        connection.execute(statement, [each | {"text": UNRECORDABLE} for each in changes])
-        connection.execute(_log(), [each | {"error": UNRECORDABLE, "response": None} for each in records])
-
-
-def _change(each: Message, made: Attempt) -> dict[str, Any]:
-    return {"row": UUID(each.id), "answer": made.status, "text": made.error}
-
-
-def _record(each: Message, made: Attempt) -> dict[str, Any]:
-    return {
-        "message_id": UUID(each.id),
-        "attempt": each.attempts + 1,
-        "age": made.began - lease_clock(),
-        "duration_ms": round(made.duration * 1000),
-        "tries": made.tries,
-        "status": made.status,
-        "certainty": made.certainty.value,
-        "error": made.error,
-        "response": made.response,
-    }
-
-
-_SETTLED: dict[str, Any] = {"claimed_until": null(), "lost": 0}
-
-
 @functools.cache
 def _deliver(dialect_name: str) -> Update:
-    values = _SETTLED | {
+    values = SETTLED | {
         "state": "delivered",
         "settled_at": utc_now(),
         "last_status": bindparam("status"),
@@ -164,31 +119,3 @@ def _look(dialect_name: str) -> Select[str, bool]:
     return select(text_id(dialect_name), IS_HELD.label("held")).where(
         id_among(dialect_name), message.c.claim_token == bindparam("token")
     )
-
-
-@functools.cache
-def _reschedule() -> Update:
-    return _update_row(
-        due_at=utc_after(bindparam("delay")),
-        attempts=message.c.attempts + bindparam("charge"),
-    )
-
-
-@functools.cache
-def _fail() -> Update:
-    return _update_row(
-        state="failed",
-        settled_at=utc_now(),
-        attempts=message.c.attempts + 1,
-        failure_reason=bindparam("why"),
-    )
-
-
-def _update_row(**values: Any) -> Update:
-    recorded: dict[str, Any] = {"last_status": bindparam("answer"), "last_error": bindparam("text")}
-    return update(message).where(message.c.id == bindparam("row")).values(_SETTLED | recorded | values)
-
-
-@functools.cache
-def _log() -> Insert:
-    return insert(attempt).values(started_at=utc_after(bindparam("age")))

@@ -21,7 +21,9 @@ from sqlalchemy import (
     any_,
     bindparam,
     cast,
+    exists,
     literal_column,
+    null,
     or_,
     select,
     type_coerce,
@@ -31,9 +33,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from outbox.schema import message, utc_now
+from outbox.schema import destination, message, utc_now
 
 # Literals, not parameters: a partial index serves only a predicate that the planner can read.
+DESTINATION: ColumnElement[str] = bindparam("destination")
+OF_DESTINATION: ColumnElement[bool] = message.c.destination == DESTINATION
 IS_PENDING: ColumnElement[bool] = message.c.state == literal_column("'pending'")
 IS_UNKEYED: ColumnElement[bool] = message.c.ordering_key.is_(None)
 IS_DUE: ColumnElement[bool] = message.c.due_at <= utc_now()
@@ -45,15 +49,23 @@ IS_HELD: ColumnElement[bool] = message.c.claimed_until.is_not(None)
 IS_MINE = (message.c.claim_token == bindparam("token"), IS_HELD)
 """The fence of every write that follows a claim."""
 
+SETTLED: dict[str, Any] = {"claimed_until": null(), "lost": 0}
+"""What every settle sets: nobody holds the row, and its worker has lived to tell."""
 
-def id_among(dialect_name: str) -> ColumnElement[bool]:
-    """`id` is one of the texts bound as `ids`.
+
+def is_paused(name: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether the destination of that name is not being sent to."""
+    return exists().where(destination.c.name == name, destination.c.paused_until > utc_now())
+
+
+def id_among(dialect_name: str, column: ColumnElement[UUID] = message.c.id) -> ColumnElement[bool]:
+    """The id is one of the texts bound as `ids`.
 
     One array on PostgreSQL: a parameter for each id costs client and server more than the update itself.
     """
     if dialect_name == "postgresql":
-        return message.c.id == any_(cast(bindparam("ids", type_=_UuidArray()), ARRAY(SQL_UUID)))
-    return type_coerce(message.c.id, _TextId()).in_(bindparam("ids", expanding=True))
+        return column == any_(cast(bindparam("ids", type_=_UuidArray()), ARRAY(SQL_UUID)))
+    return type_coerce(column, _TextId()).in_(bindparam("ids", expanding=True))
 
 
 def text_id(dialect_name: str) -> Label[str]:

@@ -11,11 +11,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outbox.errors import OutboxError
 from outbox.message import Message
-from outbox.store.claim import Choice, Claimed, claim
+from outbox.store.claim import Claimed, claim, claim_heads, new_claim
+from outbox.store.evidence import Choice
+from outbox.store.heads import find_heads
 from outbox.store.heartbeat import farewell, heartbeat
+from outbox.store.position import Position
 from outbox.store.release import release
 from outbox.store.requirements import check_server, require_file
 from outbox.store.settle import Settled, Settlement, settle
+from outbox.store.succession import Succession
 from outbox.store.transactions import Transactions
 from outbox.store.trouble import explain, first_line
 from outbox.store.version import check_schema
@@ -26,10 +30,14 @@ TROUBLE = (DBAPIError, PoolTimeoutError)
 
 
 class Store:
-    """The worker's side of the database. One thread does all of its work."""
+    """The worker's side of the database. One thread does all of its work.
 
-    def __init__(self, engine: Engine) -> None:
+    `blocks`: a failed message holds up those of its key behind it.
+    """
+
+    def __init__(self, engine: Engine, *, blocks: bool = False) -> None:
         self._engine = engine
+        self._blocks = blocks
         self._transactions = Transactions(engine)
         # On SQLite a transaction that writes takes the lock that the application's writers want too.
         self._looks = Transactions(engine, writes=False)
@@ -45,19 +53,37 @@ class Store:
             check_server(connection)
             check_schema(connection)
 
-    def claim(self, destination: str, choice: Choice, *, limit: int, free: int, lease: float) -> Claimed:
-        """Claim due messages; see `outbox.store.claim`."""
+    def claim(
+        self, destination: str, choice: Choice, *, limit: int, free: int, lease: float, after: Position | None = None
+    ) -> Claimed:
+        """Claim messages without a key; see `outbox.store.claim`."""
         if self._looks_first and not self._looks.run(is_anything_due, destination):
             return Claimed(())
-        return self._transactions.run(claim, destination, choice, limit=limit, free=free, lease=lease)
+        return self._transactions.run(claim, destination, choice, limit=limit, free=free, lease=lease, after=after)
 
-    def settle(self, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+    def claim_heads(
+        self, destination: str, choice: Choice, *, limit: int, free: int, lease: float, after: str = ""
+    ) -> tuple[Claimed, str]:
+        """Claim heads of the keys behind the key `after`; give the last key looked at, empty at the end."""
+        heads = self._looks.run(find_heads, destination, choice, after=after, limit=limit, blocks=self._blocks)
+        if not heads.ids:
+            return Claimed(()), heads.reached
+        claimed = self._transactions.run(claim_heads, destination, choice, heads.ids, free=free, lease=lease)
+        return claimed, heads.reached
+
+    def succession(self, lease: float) -> Succession:
+        """Make a claim ready for the successors of what will be settled; see `outbox.store.succession`."""
+        return Succession(new_claim(lease), lease, self._blocks)
+
+    def settle(
+        self, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None = None
+    ) -> Settled:
         """Settle what was sent and release what was not, in one transaction."""
-        return self._transactions.run(_settle_and_release, outcomes, unsent)
+        return self._transactions.run(_settle_and_release, outcomes, unsent, succession)
 
     def waiting(self, destination: str) -> Waiting:
         """Count what is due at a destination."""
-        return self._looks.run(waiting, destination)
+        return self._looks.run(waiting, destination, blocks=self._blocks)
 
     def heartbeat(self, worker: UUID, host: str, pid: int, version: str) -> None:
         """Say that the worker is alive."""
@@ -77,6 +103,8 @@ class Store:
         self._looks.close()
 
 
-def _settle_and_release(connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+def _settle_and_release(
+    connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None
+) -> Settled:
     release(connection, unsent)
-    return settle(connection, outcomes)
+    return settle(connection, outcomes, succession)

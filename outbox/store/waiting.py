@@ -5,10 +5,18 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, bindparam, case, exists, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, and_, case, exists, func, or_, select
 
-from outbox.schema import destination, message, utc_now
-from outbox.store.statements import IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED
+from outbox.store.heads import is_blocked, is_head
+from outbox.store.statements import (
+    DESTINATION,
+    IS_DUE,
+    IS_FREE,
+    IS_PENDING,
+    IS_UNKEYED,
+    OF_DESTINATION,
+    is_paused,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +30,31 @@ class Waiting:
     paused: bool
 
 
-def waiting(connection: Connection, name: str) -> Waiting:
-    """Count what is due. Messages that wait for a later attempt do not count."""
-    row = connection.execute(_count(), {"destination": name}).one()
-    return Waiting(row.due, row.total - row.due, bool(row.paused))
+def waiting(connection: Connection, name: str, *, blocks: bool) -> Waiting:
+    """Count what is due. Messages that wait for a later attempt do not count, nor those of their keys behind them."""
+    rows = connection.execute(_count(blocks=blocks), {"destination": name}).all()
+    due, total = sum(row.due for row in rows), sum(row.total for row in rows)
+    return Waiting(due, total - due, bool(rows[0].paused))
 
 
 def is_anything_due(connection: Connection, name: str) -> bool:
-    """Whether a claim would find anything. Takes no lock."""
+    """Whether a claim of messages without a key would find anything. Takes no lock."""
     return bool(connection.execute(_look(), {"destination": name}).scalar())
 
 
 @functools.cache
 def _look() -> Select[bool]:
-    due = message.c.destination == bindparam("destination"), IS_PENDING, IS_UNKEYED, IS_DUE, IS_FREE
-    return select(exists().where(*due))
+    return select(exists().where(OF_DESTINATION, IS_PENDING, IS_UNKEYED, IS_DUE, IS_FREE))
 
 
 @functools.cache
-def _count() -> Select[int, int, bool]:
-    paused = exists().where(destination.c.name == bindparam("destination"), destination.c.paused_until > utc_now())
+def _count(*, blocks: bool) -> CompoundSelect[int, int, bool]:
+    # Apart, because SQLite uses a partial index only for its very predicate.
+    can_be_claimed = and_(is_head(), ~is_blocked()) if blocks else is_head()
+    return _counted(IS_UNKEYED).union_all(_counted(~IS_UNKEYED, or_(~IS_FREE, can_be_claimed)))
+
+
+def _counted(*conditions: ColumnElement[bool]) -> Select[int, int, bool]:
     return select(
-        func.count(case((IS_FREE, 1))).label("due"), func.count().label("total"), paused.label("paused")
-    ).where(message.c.destination == bindparam("destination"), IS_PENDING, IS_UNKEYED, IS_DUE)
+        func.count(case((IS_FREE, 1))).label("due"), func.count().label("total"), is_paused(DESTINATION).label("paused")
+    ).where(OF_DESTINATION, IS_PENDING, IS_DUE, *conditions)

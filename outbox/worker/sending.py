@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from outbox.clock import lease_clock
@@ -20,7 +20,7 @@ class Senders:
 
     def __init__(self, delivery: Delivery, settler: Settler, concurrency: int) -> None:
         self.hungry = asyncio.Event()
-        """Set when no more than `low` messages wait."""
+        """Set when no more than `low` messages wait, and when a sender becomes free."""
         self.low = 0
         self.begun = 0
         """Messages begun since somebody last reset it."""
@@ -64,6 +64,11 @@ class Senders:
         """Queue messages that were claimed."""
         self._queue.extend(messages)
         self._wake(self.waiting)
+
+    def feed_first(self, messages: Sequence[Message]) -> None:
+        """Queue messages before all others: the rest of their keys waits for them."""
+        self._queue.extendleft(reversed(messages))
+        self._wake(len(messages))
 
     def go_on(self) -> None:
         """Take messages again, now that outcomes are settled again."""
@@ -117,6 +122,7 @@ class Senders:
                 return None
             waiter = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
+            self.hungry.set()
             await waiter
         # This one ends in favour of one that slept: whoever woke it may have meant a message.
         self._wake(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from outbox.clock import lease_clock
 from outbox.message import Message, Outcome
@@ -22,7 +22,7 @@ LOCKED_SECONDS = 0.5
 class Settler:
     """Writes outcomes and gives back what was not sent: at once when idle, in groups when busy, no timer."""
 
-    def __init__(self, store: Store, thread: StoreThread, report: Report, *, most: int) -> None:
+    def __init__(self, store: Store, thread: StoreThread, report: Report, *, most: int, lease: float) -> None:
         self.accepts = asyncio.Event()
         """Clear while the database does not take settles, or not as fast as outcomes come: then nothing is
         claimed and nothing is sent. At most `most` outcomes wait: a crash makes duplicates of them."""
@@ -31,9 +31,14 @@ class Settler:
         """Called when `accepts` is set again."""
         self.on_trouble: Callable[[], None] = lambda: None
         """Called when the database begins to fail."""
+        self.on_successors: Callable[[Sequence[Message]], None] = self._release_all
+        """Called with messages that were claimed with a settle: the next ones of the settled ones' keys."""
+        self.succeeds = False
+        """Whether to claim successors."""
         self.unrecorded: Exception | None = None
         """Why outcomes could not be recorded before `run` gave up."""
         self._most = most
+        self._lease = lease
         self._store = store
         self._thread = thread
         self._report = report
@@ -62,6 +67,10 @@ class Settler:
         """Take a message to give back, uncharged, with the next group."""
         self._unsent.append(message)
         self._gathered.set()
+
+    def _release_all(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.release(message)
 
     def finish(self) -> None:
         """Let `run` return when all is written; give up on a database that keeps failing."""
@@ -98,9 +107,11 @@ class Settler:
 
     async def _write(self, outcomes: list[Settlement], unsent: list[Message]) -> None:
         waits = backoff()
+        # One for all repeats: after a COMMIT whose answer was lost the successors are known by it.
+        succession = self._store.succession(self._lease) if self.succeeds else None
         while True:
             try:
-                result = await self._thread.call(self._store.settle, outcomes, unsent)
+                result = await self._thread.call(self._store.settle, outcomes, unsent, succession)
             except TROUBLE as error:
                 self._fail(error)
                 if self._give_up_at is not None and lease_clock() > self._give_up_at:
@@ -115,6 +126,8 @@ class Settler:
                 self._report.settled(outcomes, len(unsent), result)
                 self._open()
                 self._postpone(result)
+                if result.successors:
+                    (self.on_successors if self.succeeds else self._release_all)(result.successors)
                 return
 
     def _fail(self, error: Exception) -> None:

@@ -35,14 +35,16 @@ class Worker:
         self._settings = settings
         self._thread = StoreThread()
         self._claimer = Claimer(store, self._thread, self.report, settings, mode)
-        self._settler = Settler(store, self._thread, self.report, most=settings.concurrency)
+        self._settler = Settler(store, self._thread, self.report, most=settings.concurrency, lease=settings.lease)
         self._senders = Senders(delivery, self._settler, settings.concurrency)
         self._settler.on_opening = self._senders.go_on
         self._settler.on_trouble = self._senders.empty
+        self._settler.on_successors = self._senders.feed_first
 
     def stop(self) -> None:
         """Claim no more, finish what is in flight, up to the drain time, release the rest."""
         self._claimer.stopping.set()
+        self._settler.succeeds = False
         self._senders.hungry.set()
         self._delivery.stop()
 
@@ -59,6 +61,7 @@ class Worker:
 
     async def _work(self) -> None:
         self._senders.start()
+        self._settler.succeeds = True
         settling = asyncio.create_task(self._settler.run())
         beating = asyncio.create_task(self._beat())
         claiming = asyncio.create_task(self._claimer.run(self._senders, self._settler))
@@ -69,6 +72,7 @@ class Worker:
                 self.stop()
             await claiming
         finally:
+            self._settler.succeeds = False
             await self._senders.finish(self._claimer.stopping, self._settings.drain_timeout)
             self._settler.finish()
             beating.cancel()

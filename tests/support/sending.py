@@ -27,7 +27,7 @@ CA = trustme.CA()
 def message(*, attempts: int = 0, on_unknown: str = "retry", lease: float = 60.0, body: str = BODY) -> Message:
     """Make a message claimed for `lease` seconds from now."""
     claim = Claim(UUID(int=1), lease_clock() + lease)
-    return Message(ID, "sign_up", body, attempts, on_unknown, "overcentric", claim)
+    return Message(ID, "sign_up", body, attempts, on_unknown, False, "overcentric", claim)
 
 
 @asynccontextmanager

@@ -1,0 +1,224 @@
+"""Ordering keys in the store: which message of a key may be claimed, and who claims the next one."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert, update
+
+from outbox.message import Delivered, Failed, FailureReason, Message, Outcome, Retry
+from outbox.schema import FOREVER, destination, message, utc_after
+from outbox.store import Choice, Settled, Store
+from support.databases import Database
+from support.rows import LEASE, an_attempt, expire, look, put
+
+FAILED = Failed(FailureReason.REJECTED, an_attempt())
+
+
+def heads(
+    database: Database,
+    limit: int = 10,
+    *,
+    after: str = "",
+    choice: Choice = Choice.ANY,
+    free: int = 10,
+    blocks: bool = False,
+) -> list[Message]:
+    """Claim heads as a worker of its own would."""
+    with closing(Store(database.engine, blocks=blocks)) as store:
+        claimed, _ = store.claim_heads("overcentric", choice, limit=limit, free=free, lease=LEASE, after=after)
+        return list(claimed.messages)
+
+
+def settle(database: Database, *outcomes: tuple[Message, Outcome], blocks: bool = False) -> Settled:
+    """Settle as a worker does that goes on."""
+    with closing(Store(database.engine, blocks=blocks)) as store:
+        return store.settle(outcomes, (), store.succession(LEASE))
+
+
+def names(messages: list[Message]) -> list[str]:
+    return [each.id for each in messages]
+
+
+def test_only_the_oldest_message_of_a_key_is_claimed(database: Database) -> None:
+    """A claim takes the head of each key and nothing else; while the head is held the key has nothing to give."""
+    first = put(database, 3, ordering_key="a")
+    second = put(database, 2, ordering_key="b")
+    put(database, 2)
+    claimed = heads(database)
+    assert names(claimed) == [first[0], second[0]]
+    assert all(each.keyed for each in claimed)
+    assert heads(database) == []
+
+
+def test_heads_of_many_keys_are_claimed_in_turns(database: Database) -> None:
+    """Claims go round the keys: each goes on behind the last key, and the end is told."""
+    ids = {key: put(database, 2, ordering_key=key)[0] for key in ("a", "b", "c", "d", "e")}
+    with closing(Store(database.engine)) as store:
+        turns = []
+        after = ""
+        for _ in range(3):
+            claimed, after = store.claim_heads("overcentric", Choice.ANY, limit=2, free=10, lease=LEASE, after=after)
+            turns.append((names(list(claimed.messages)), after))
+    assert turns[0] == ([ids["a"], ids["b"]], "b")
+    assert turns[1] == ([ids["c"], ids["d"]], "d")
+    assert turns[2][0] == [ids["e"]]
+
+
+def test_a_long_key_does_not_hide_those_behind_it(database: Database) -> None:
+    """However many messages a key has, a few looks come to the keys behind it."""
+    rows = [
+        {"id": UUID(int=number), "destination": "overcentric", "name": "n", "body": "{}", "ordering_key": "long"}
+        for number in range(1, 5001)
+    ]
+    with database.engine.begin() as connection:
+        connection.execute(insert(message), rows)
+    (behind,) = put(database, ordering_key="short")
+    found: list[str] = []
+    with closing(Store(database.engine)) as store:
+        after = ""
+        for _ in range(3):
+            claimed, after = store.claim_heads("overcentric", Choice.ANY, limit=9, free=9, lease=LEASE, after=after)
+            found += names(list(claimed.messages))
+    assert found == [str(UUID(int=1)), behind]
+
+
+@pytest.mark.parametrize("outcome", [Delivered(200), FAILED], ids=["delivered", "failed"])
+def test_settling_a_head_claims_its_successor(database: Database, outcome: Outcome) -> None:
+    """Who settles a message of a key holds the next one, with a lease of its own; other keys are left alone."""
+    _, second, third = put(database, 3, ordering_key="a")
+    put(database, 2, ordering_key="b")
+    (head, _) = heads(database)
+    (successor,) = settle(database, (head, outcome)).successors
+    assert (successor.id, successor.keyed) == (second, True)
+    assert successor.claim.token != head.claim.token
+    assert look(database, second).claim_token == successor.claim.token
+    (last,) = settle(database, (successor, outcome)).successors
+    assert last.id == third
+    assert settle(database, (last, outcome)).successors == []
+
+
+def test_a_head_that_waits_for_its_next_attempt_keeps_its_place(database: Database) -> None:
+    """While the head is to be tried again later, nothing of its key is sent."""
+    put(database, 2, ordering_key="a")
+    (head,) = heads(database)
+    assert settle(database, (head, Retry(60.0, an_attempt()))).successors == []
+    assert heads(database) == []
+
+
+def test_a_late_commit_becomes_the_head(database: Database) -> None:
+    """An older message that shows up while a younger one is held goes before the next, and the next waits for both."""
+    older, younger, last = put(database, 3, ordering_key="a", state="delivered")
+    _set(database, younger, state="pending")
+    (held,) = heads(database)
+    _set(database, older, state="pending")
+    _set(database, last, state="pending")
+    (successor,) = settle(database, (held, Delivered(200))).successors
+    assert successor.id == older
+
+
+def test_a_successor_that_somebody_holds_is_left_to_them(database: Database) -> None:
+    """When the older of two that are in flight is settled, the younger one is not sent again beside its holder."""
+    older, younger, _ = put(database, 3, ordering_key="a", state="delivered")
+    for each in (younger, older):
+        _set(database, each, state="pending")
+        (held,) = heads(database)
+        assert held.id == each
+    assert settle(database, (held, Delivered(200))).successors == []
+
+
+def test_a_failed_head_blocks_its_key_where_that_is_asked_for(database: Database) -> None:
+    """With `block` nothing behind a failed message is claimed, by a settle or a look, until it is sent again."""
+    first, second = put(database, 2, ordering_key="a")
+    (other, _) = put(database, 2, ordering_key="b")
+    (head, passed) = heads(database, blocks=True)
+    assert settle(database, (head, FAILED), (passed, Delivered(200)), blocks=True).successors[0].id != second
+    assert heads(database, blocks=True) == []
+    _set(database, first, state="pending", failure_reason=None)
+    assert names(heads(database, blocks=True)) == [first]
+    assert passed.id == other
+
+
+def test_what_is_behind_a_failed_head_passes_by_default(database: Database) -> None:
+    """Without `block` a look claims what stands behind a failed message."""
+    first, second = put(database, 2, ordering_key="a")
+    _set(database, first, state="failed", failure_reason="rejected")
+    assert names(heads(database)) == [second]
+
+
+def test_a_repeated_settle_finds_the_successor_that_it_claimed(database: Database) -> None:
+    """After a COMMIT whose answer was lost the same settle gives the same successor, and holds nothing against it."""
+    _, second = put(database, 2, ordering_key="a")
+    (head,) = heads(database)
+    with closing(Store(database.engine)) as store:
+        succession = store.succession(LEASE)
+        results = [store.settle([(head, Delivered(200))], (), succession) for _ in range(2)]
+    assert [names(list(each.successors)) for each in results] == [[second], [second]]
+    row = look(database, second)
+    assert (row.claim_token, row.lost) == (succession.claim.token, 0)
+
+
+def test_a_settle_whose_lease_was_lost_claims_no_successor(database: Database) -> None:
+    """A worker that outlived its lease does not go on with the key that another has taken over."""
+    put(database, 2, ordering_key="a")
+    (mine,) = heads(database)
+    expire(database)
+    (theirs,) = heads(database)
+    assert settle(database, (mine, Delivered(200))).successors == []
+    assert theirs.id == mine.id
+
+
+def test_suspects_and_messages_to_be_parked_are_not_claimed_with_a_settle(database: Database) -> None:
+    """A successor that may kill its worker, or that must not wait in a queue, is left to a claim of its own."""
+    _, suspect = put(database, 2, ordering_key="a")
+    _, parked = put(database, 2, ordering_key="b")
+    held = heads(database)
+    _set(database, suspect, lost=2)
+    _set(database, parked, on_unknown="park")
+    assert settle(database, *[(each, Delivered(200)) for each in held]).successors == []
+    assert heads(database, free=0) == []
+    assert names(heads(database)) == [parked]
+    assert names(heads(database, choice=Choice.SUSPECT)) == [suspect]
+
+
+def test_a_paused_destination_gives_no_heads(database: Database) -> None:
+    """While a destination is paused neither a look nor a settle claims."""
+    put(database, 2, ordering_key="a")
+    put(database, 1, ordering_key="b")
+    (head,) = heads(database, 1)
+    with database.engine.begin() as connection:
+        connection.execute(insert(destination).values(name="overcentric", paused_until=FOREVER))
+    assert settle(database, (head, Delivered(200))).successors == []
+    assert heads(database) == []
+
+
+def test_an_expired_claim_on_a_head_is_claimable_again(database: Database) -> None:
+    """A worker that died with the head of a key holds it up for its lease and no longer; the loss is remembered."""
+    first, _ = put(database, 2, ordering_key="a")
+    heads(database)
+    expire(database)
+    assert names(heads(database)) == [first]
+    assert look(database, first).lost == 1
+
+
+def test_a_drain_sees_what_can_be_sent_and_nothing_else(database: Database) -> None:
+    """A head that is due counts, those behind it do not; a key that waits for an attempt holds no drain."""
+    put(database, 3, ordering_key="a")
+    head, _ = put(database, 2, ordering_key="b")
+    _set(database, head, due_at=utc_after(3600))
+    assert _waiting(database) == (1, 0)
+    heads(database)
+    assert _waiting(database) == (0, 1)
+
+
+def _waiting(database: Database) -> tuple[int, int]:
+    with closing(Store(database.engine)) as store:
+        waiting = store.waiting("overcentric")
+    return waiting.due, waiting.leased
+
+
+def _set(database: Database, identity: str, **values: object) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(update(message).where(message.c.id == UUID(identity)).values(**values))
