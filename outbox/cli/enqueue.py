@@ -39,6 +39,9 @@ class _Delay(click.ParamType):  # type: ignore[type-arg]  # generic only in newe
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--dedup-key", metavar="KEY", help="Enqueue nothing if the key is known; print the first message's id.")
+@click.option(
+    "--ordering-key", metavar="KEY", help="Messages of a key are sent in order, one at a time; not with --delay."
+)
 @click.option("--delay", type=_Delay(), metavar="DURATION", help="Send it no earlier than this from now: 30s, 5m, 2h.")
 @click.option("--on-unknown", type=click.Choice([each.value for each in OnUnknown]), default="retry", show_default=True)
 @click.option("--destination", default="overcentric", show_default=True, metavar="NAME", help="Where to send it.")
@@ -61,7 +64,7 @@ def enqueue(*, loaded: Loaded, files: tuple[str, ...], dedup_key: str | None, **
     if dedup_key is not None and len(events) != 1:
         msg = f"--dedup-key is for one event, and these are {len(events)}"
         raise click.UsageError(msg)
-    ids = _write(loaded.settings.database_url, _batch(events, dedup_key, **options))
+    ids = _write(loaded.settings.database_url, _batch(events, dedup_key=dedup_key, **options))
     out("".join(f"{each}\n" for each in ids))
     return 0
 
@@ -118,19 +121,22 @@ def _encoded(where: str, body: dict[str, Any], settings: Settings) -> Encoded:
     return encoded
 
 
-def _batch(events: list[Encoded], dedup_key: str | None, **options: Any) -> Batch:
+def _batch(events: list[Encoded], *, dedup_key: str | None, ordering_key: str | None, **options: Any) -> Batch:
     """The rows, made here and not by `outbox.enqueue`: flags and --config count, not the environment alone."""
     from outbox.producer.ids import uuid7s
     from outbox.producer.options import check_key, check_options
     from outbox.producer.rows import Batch
 
     problems: list[Problem] = []
-    checked = check_options(problems, **options, deliver_at=None)
-    if dedup_key is not None:
-        check_key(dedup_key, problems, "--dedup-key")
+    checked = check_options(problems, **options, deliver_at=None, keyed=ordering_key is not None)
+    for field, key in (("--dedup-key", dedup_key), ("--ordering-key", ordering_key)):
+        if key is not None:
+            check_key(key, problems, field)
     if problems:
         raise EventRefused(*problems)
     shared = {"destination": checked.destination, "on_unknown": checked.on_unknown}
+    if ordering_key is not None:
+        shared["ordering_key"] = ordering_key
     rows = [
         shared | {"id": made, "name": event.name, "body": event.body}
         for made, event in zip(uuid7s(len(events)), events, strict=True)

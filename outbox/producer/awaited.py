@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-async def enqueue_async(
+async def enqueue_async(  # noqa: PLR0913 - each is an option by name
     target: AsyncTarget,
     event: Body,
     *,
     identity: Identity | None = None,
     dedup_key: str | None = None,
+    ordering_key: str | None = None,
     delay: timedelta | float | None = None,
     deliver_at: datetime | None = None,
     on_unknown: OnUnknownWord = "retry",
@@ -32,11 +33,19 @@ async def enqueue_async(
 ) -> UUID:
     """Write an event into the transaction of an AsyncSession, async_scoped_session or AsyncConnection, at once.
 
+    With an `ordering_key` it first flushes a session on which messages were enqueued without await: they come before.
     Otherwise as `enqueue`.
     """
     carrier = targets.recognised_async(target)
     batch = rows.one(
-        event, identity, dedup_key, destination=destination, on_unknown=on_unknown, delay=delay, deliver_at=deliver_at
+        event,
+        identity,
+        dedup_key,
+        ordering_key,
+        destination=destination,
+        on_unknown=on_unknown,
+        delay=delay,
+        deliver_at=deliver_at,
     )
     return await carrier.run_sync(_one, batch)
 
@@ -46,6 +55,7 @@ async def enqueue_many_async(
     events: Iterable[Entry],
     *,
     dedup_keys: Sequence[str | None] | None = None,
+    ordering_keys: Sequence[str | None] | None = None,
     delay: timedelta | float | None = None,
     deliver_at: datetime | None = None,
     on_unknown: OnUnknownWord = "retry",
@@ -54,14 +64,28 @@ async def enqueue_many_async(
     """Write many events in few statements. Otherwise as `enqueue_many` and `enqueue_async`."""
     carrier = targets.recognised_async(target)
     batch = rows.many(
-        events, dedup_keys, destination=destination, on_unknown=on_unknown, delay=delay, deliver_at=deliver_at
+        events,
+        dedup_keys,
+        ordering_keys,
+        destination=destination,
+        on_unknown=on_unknown,
+        delay=delay,
+        deliver_at=deliver_at,
     )
     return await carrier.run_sync(_many, batch)
 
 
 def _one(target: Session | Connection, batch: Batch) -> UUID:
-    return write_one(targets.connection_of(target), batch)
+    return write_one(_connection(target, batch), batch)
 
 
 def _many(target: Session | Connection, batch: Batch) -> list[UUID]:
-    return write_many(targets.connection_of(target), batch)
+    return write_many(_connection(target, batch), batch)
+
+
+def _connection(target: Session | Connection, batch: Batch) -> Connection:
+    if batch.keyed and targets.is_session(target):
+        from outbox.producer.queued import flush  # it imports sqlalchemy.orm, as the session has done
+
+        flush(target)
+    return targets.connection_of(target)

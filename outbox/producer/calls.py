@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 
-def enqueue(
+def enqueue(  # noqa: PLR0913 - each is an option by name
     target: Target,
     event: Body,
     *,
     identity: Identity | None = None,
     dedup_key: str | None = None,
+    ordering_key: str | None = None,
     delay: timedelta | float | None = None,
     deliver_at: datetime | None = None,
     on_unknown: OnUnknownWord = "retry",
@@ -38,6 +39,11 @@ def enqueue(
     `dedup_key`: 1 to 200 characters, such as a webhook's delivery id. The first committed message with a key owns it; a
     repeat creates nothing and returns the owner's id. It waits while another transaction with the key is open. Keys
     are kept apart from messages: purging messages forgets none.
+    `ordering_key`: 1 to 200 characters, such as a customer's id. Of messages that share one at a destination: if the
+    first one's transaction committed before the second was enqueued, the first arrives first. No other order is
+    promised. They are sent one at a time; while one waits for its next attempt the others of its key wait behind it.
+    What happens behind a failed one is the worker's setting OUTBOX_BEHIND_FAILED: `pass` (default: the next is sent)
+    or `block` (the key waits until an operator sends the failed one again). Not with `delay` or `deliver_at`.
     `delay`: seconds or a timedelta from now by the database's clock, at most 10 years; or `deliver_at`: aware datetime.
     `on_unknown`: `"retry"` (at least once), or `"park"`: when it is in doubt whether the destination has processed the
     event, leave it to a person. `destination`: `"overcentric"` is the one there is.
@@ -54,7 +60,14 @@ def enqueue(
     """
     carrier = targets.recognised(target)
     batch = rows.one(
-        event, identity, dedup_key, destination=destination, on_unknown=on_unknown, delay=delay, deliver_at=deliver_at
+        event,
+        identity,
+        dedup_key,
+        ordering_key,
+        destination=destination,
+        on_unknown=on_unknown,
+        delay=delay,
+        deliver_at=deliver_at,
     )
     if targets.is_async_session(carrier):
         return _add(carrier, batch)[0]
@@ -66,6 +79,7 @@ def enqueue_many(
     events: Iterable[Entry],
     *,
     dedup_keys: Sequence[str | None] | None = None,
+    ordering_keys: Sequence[str | None] | None = None,
     delay: timedelta | float | None = None,
     deliver_at: datetime | None = None,
     on_unknown: OnUnknownWord = "retry",
@@ -75,11 +89,18 @@ def enqueue_many(
 
     Each of `events` is an `Event`, a documented request body, or a pair of one of these and its `Identity` or None.
     All are checked before the first is written; problems say which (`events[3].event.context`). `dedup_keys` has a
-    key or None for each event; of those that share a key the first is written. Otherwise as `enqueue`.
+    key or None for each event; of those that share a key the first is written. `ordering_keys` has a key or None for
+    each event, too. Otherwise as `enqueue`.
     """
     carrier = targets.recognised(target)
     batch = rows.many(
-        events, dedup_keys, destination=destination, on_unknown=on_unknown, delay=delay, deliver_at=deliver_at
+        events,
+        dedup_keys,
+        ordering_keys,
+        destination=destination,
+        on_unknown=on_unknown,
+        delay=delay,
+        deliver_at=deliver_at,
     )
     if targets.is_async_session(carrier):
         return _add(carrier, batch)

@@ -37,7 +37,9 @@ def insert_many(connection: Connection, rows: list[Row], delay: float | None) ->
             insert_one(connection, row, delay)
         return
     statement = INSERT
-    if is_mysql(connection):
+    # Rows with an `occurred_at` and rows without go in different statements: where order counts all of them are
+    # created at one moment, and their ids decide.
+    if is_mysql(connection) or "ordering_key" in rows[0]:
         clock = {"created_at": (now := clock_of(connection, delay))[0], "occurred_at": now[0], "due_at": now[1]}
         rows = [clock | row for row in rows]
     elif delay is not None:

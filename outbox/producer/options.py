@@ -15,7 +15,7 @@ DESTINATIONS = ("overcentric",)
 """The destinations that a message can be enqueued for."""
 
 LONGEST_KEY = 200
-"""Characters of a `dedup_key`."""
+"""Characters of a `dedup_key` or an `ordering_key`."""
 
 LONGEST_DELAY = timedelta(days=3650)
 
@@ -28,7 +28,6 @@ class Options(NamedTuple):
 
     destination: str
     on_unknown: str
-    # The place of `ordering_key`.
     delay: float | None
     """Seconds from the INSERT, by the database's clock."""
     deliver_at: datetime | None
@@ -41,14 +40,19 @@ def check_options(
     on_unknown: Any,
     delay: Any,
     deliver_at: Any,
+    keyed: bool,
 ) -> Options:
-    """Read the options, adding what is wrong with them to `problems`."""
+    """Read the options, adding what is wrong with them to `problems`. `keyed`: with an `ordering_key`."""
     if destination not in DESTINATIONS:
         problems.append(_unknown_word("destination", destination, DESTINATIONS))
     if on_unknown not in ("retry", "park"):
         problems.append(_unknown_word("on_unknown", on_unknown, tuple(OnUnknown)))
     if delay is not None and deliver_at is not None:
         problems.append(Problem("deliver_at", "is given together with delay", "pass one of them"))
+    if keyed:
+        problems += [
+            _delayed(field) for field, given in (("delay", delay), ("deliver_at", deliver_at)) if given is not None
+        ]
     return Options(
         destination,
         str(on_unknown),
@@ -57,8 +61,13 @@ def check_options(
     )
 
 
-def check_key(key: Any, problems: list[Problem], field: str = "dedup_key") -> None:
-    """Note what no `dedup_key` may look like: the database must compare it as Python does."""
+def _delayed(field: str) -> Problem:
+    fix = "leave it out: messages of a key are sent in order, and a delayed one would hold up all behind it"
+    return Problem(field, "is given together with an ordering key", fix)
+
+
+def check_key(key: Any, problems: list[Problem], field: str) -> None:
+    """Note what no key may look like: the database must compare it as Python does."""
     wrong = _wrong_key(key)
     if wrong:
         fix = f"pass 1 to {LONGEST_KEY} characters without control characters or spaces at the ends"

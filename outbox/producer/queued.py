@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, event
-from sqlalchemy.orm import Mapper, registry
+from sqlalchemy.orm import Mapper, Session, registry
 
 from outbox.errors import TargetRefused
 from outbox.producer import guard
@@ -20,7 +20,7 @@ from outbox.schema import message, utc_after
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-_WRITTEN = ("id", "destination", "name", "body", "on_unknown", "occurred_at", "due_at")
+_WRITTEN = ("id", "destination", "name", "body", "ordering_key", "on_unknown", "occurred_at", "due_at")
 
 
 class QueuedMessage:
@@ -50,3 +50,9 @@ def add(session: AsyncSession, batch: Batch) -> None:
     delay = batch.options.delay
     due = {} if delay is None else {"due_at": utc_after(delay)}
     session.add_all([QueuedMessage(row | due) for row in batch.rows])
+
+
+def flush(session: Session) -> None:
+    """Write what is queued in the session, if anything is: what is written next must come after it."""
+    if any(isinstance(each, QueuedMessage) for each in session.new):
+        session.flush()

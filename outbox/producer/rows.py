@@ -35,29 +35,46 @@ class Batch:
     """Each row's `dedup_key`."""
 
     @property
+    def keyed(self) -> bool:
+        """Whether any of its messages has an `ordering_key`: then every row names the column."""
+        return bool(self.rows) and "ordering_key" in self.rows[0]
+
+    @property
     def ids(self) -> list[UUID]:
         """The rows' ids, in order."""
         return [row["id"] for row in self.rows]
 
 
-def one(event: Body, identity: Identity | None, dedup_key: str | None, **given: Any) -> Batch:
+def one(event: Body, identity: Identity | None, dedup_key: str | None, ordering_key: str | None, **given: Any) -> Batch:
     """Check a single event and make its row."""
     problems: list[Problem] = []
-    options = check_options(problems, **given)
+    options = check_options(problems, keyed=ordering_key is not None, **given)
     if dedup_key is not None:
-        check_key(dedup_key, problems)
+        check_key(dedup_key, problems, "dedup_key")
+    if ordering_key is not None:
+        check_key(ordering_key, problems, "ordering_key")
     encoded = _encoded(event, identity, producer_settings(), problems, "")
     if problems or encoded is None:
         raise EventRefused(*problems)
-    return Batch(options, [_row(uuid7(), encoded, options)], (dedup_key,))
+    row = _row(uuid7(), encoded, options)
+    if ordering_key is not None:
+        row["ordering_key"] = ordering_key
+    return Batch(options, [row], (dedup_key,))
 
 
-def many(events: Iterable[Entry], dedup_keys: Sequence[str | None] | None, **given: Any) -> Batch:
+def many(
+    events: Iterable[Entry],
+    dedup_keys: Sequence[str | None] | None,
+    ordering_keys: Sequence[str | None] | None,
+    **given: Any,
+) -> Batch:
     """Check all events and make their rows; problems carry their event's index."""
     problems: list[Problem] = []
-    options = check_options(problems, **given)
     entries = _entries(events)
-    keys = _keys(dedup_keys, len(entries), problems)
+    keys = _keys("dedup_keys", dedup_keys, len(entries), problems)
+    order = _keys("ordering_keys", ordering_keys, len(entries), problems)
+    keyed = any(key is not None for key in order)
+    options = check_options(problems, keyed=keyed, **given)
     settings = producer_settings()
     found: list[Encoded] = []
     for index, entry in enumerate(entries):
@@ -70,6 +87,8 @@ def many(events: Iterable[Entry], dedup_keys: Sequence[str | None] | None, **giv
     if problems:
         raise EventRefused(*problems)
     rows = [_row(made, encoded, options) for made, encoded in zip(uuid7s(len(found)), found, strict=True)]
+    if keyed:
+        rows = [row | {"ordering_key": key} for row, key in zip(rows, order, strict=True)]
     return Batch(options, rows, keys)
 
 
@@ -80,16 +99,16 @@ def _entries(events: Any) -> list[Any]:
     return list(events)
 
 
-def _keys(given: Any, count: int, problems: list[Problem]) -> Sequence[str | None]:
+def _keys(field: str, given: Any, count: int, problems: list[Problem]) -> Sequence[str | None]:
     if given is None:
         return (None,) * count
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != count:
         fix = "pass a list with one key, or None, for each event"
-        problems.append(Problem("dedup_keys", "is not a sequence as long as events", fix))
+        problems.append(Problem(field, "is not a sequence as long as events", fix))
         return ()
     for index, key in enumerate(given):
         if key is not None:
-            check_key(key, problems, f"dedup_keys[{index}]")
+            check_key(key, problems, f"{field}[{index}]")
     return given
 
 
