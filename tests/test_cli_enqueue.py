@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,32 @@ def test_a_dedup_key_is_for_one_event(outbox: Console, database: Database) -> No
     assert outbox("enqueue", path, path, "--dedup-key", "evt_1").code == 2
     ran = outbox("enqueue", path, "--dedup-key", "a\nb")
     assert (ran.code, ran.err.count("\n")) == (65, 1)
+    assert rows(database) == []
+
+
+def test_an_ordering_key_is_shared_by_all(outbox: Console, database: Database) -> None:
+    """The events of all files, in the order given; `show` tells the key."""
+    ran = outbox("enqueue", *(BODIES / f"{name}.json" for name in BODY_NAMES), "--ordering-key", "customer 7")
+    assert (ran.code, ran.err) == (0, "")
+    found = rows(database)
+    assert [str(row.id) for row in sorted(found, key=lambda row: (row.created_at, row.id))] == ran.out.split()
+    assert [json.loads(row.body) for row in found] == [body(name) for name in BODY_NAMES]
+    assert {row.ordering_key for row in found} == {"customer 7"}
+    shown = outbox("show", found[0].id).out
+    assert re.search(r"^ordering_key +customer 7$", shown, re.MULTILINE)
+    assert outbox("show", found[0].id, "--json").json["ordering_key"] == "customer 7"
+
+
+@only_sqlite
+def test_a_wrong_ordering_key_is_refused(outbox: Console, database: Database) -> None:
+    """Exit 65 for a key that can never be right, and for one beside a delay."""
+    path = BODIES / "minimal.json"
+    ran = outbox("enqueue", path, "--ordering-key", "a\nb")
+    assert (ran.code, ran.err.count("\n")) == (65, 1)
+    assert "--ordering-key: holds a control character" in ran.err
+    ran = outbox("enqueue", path, "--ordering-key", "a", "--delay", "1h")
+    assert ran.code == 65
+    assert "delay: is given together with an ordering key; leave it out" in ran.err
     assert rows(database) == []
 
 

@@ -72,15 +72,34 @@ def test_a_wrong_option_is_named(
     assert not connection.in_transaction()
 
 
+@pytest.mark.parametrize("option", ["dedup_key", "ordering_key"])
 @pytest.mark.parametrize(("key", "wrong"), _WRONG_KEYS)
-def test_a_wrong_key_is_named(connection: Connection, key: Any, wrong: str) -> None:
+def test_a_wrong_key_is_named(connection: Connection, key: Any, wrong: str, option: str) -> None:
     """The key itself may be somebody's data, and is not told."""
+    one: dict[str, Any] = {option: key}
+    many: dict[str, Any] = {f"{option}s": [None, key]}
     with pytest.raises(outbox.EventRefused, match=wrong) as caught:
-        outbox.enqueue(connection, event(), dedup_key=key)
-    assert _fields(caught) == ["dedup_key"]
+        outbox.enqueue(connection, event(), **one)
+    assert _fields(caught) == [option]
     with pytest.raises(outbox.EventRefused, match=wrong) as caught:
-        outbox.enqueue_many(connection, [event(), event()], dedup_keys=[None, key])
-    assert _fields(caught) == ["dedup_keys[1]"]
+        outbox.enqueue_many(connection, [event(), event()], **many)
+    assert _fields(caught) == [f"{option}s[1]"]
+
+
+_DELAYS: list[dict[str, Any]] = [{"delay": 5}, {"delay": 0}, {"deliver_at": datetime(2030, 1, 1, tzinfo=UTC)}]
+
+
+@pytest.mark.parametrize("delayed", _DELAYS)
+def test_a_delayed_message_has_no_ordering_key(connection: Connection, delayed: dict[str, Any]) -> None:
+    """Which option, and why: it would hold up its key. In a list one key is enough."""
+    match = "is given together with an ordering key; leave it out: .* would hold up all behind it"
+    with pytest.raises(outbox.EventRefused, match=match) as caught:
+        outbox.enqueue(connection, event(), ordering_key="key", **delayed)
+    assert _fields(caught) == [*delayed]
+    with pytest.raises(outbox.EventRefused, match=match) as caught:
+        outbox.enqueue_many(connection, [event(), event()], ordering_keys=[None, "key"], **delayed)
+    assert _fields(caught) == [*delayed]
+    assert not connection.in_transaction()
 
 
 @pytest.mark.parametrize("key", ["x" * 200, "evt_1", "Zürich 🚀", "a b", "日本"])
@@ -96,8 +115,10 @@ def test_everything_wrong_is_told_at_once(connection: Connection) -> None:
     wrong["event"]["context"] = "prodct"
     del wrong["event"]["device_id"]
     with pytest.raises(outbox.EventRefused) as caught:
-        outbox.enqueue(connection, wrong, delay=-1, dedup_key="")
-    assert sorted(_fields(caught)) == ["dedup_key", "delay", "event.context", "event.device_id"]
+        outbox.enqueue(connection, wrong, delay=-1, dedup_key="", ordering_key="")
+    assert sorted(_fields(caught)) == [
+        "dedup_key", "delay", "delay", "event.context", "event.device_id", "ordering_key",
+    ]  # fmt: skip
 
 
 def test_problems_of_many_carry_their_index_and_nothing_is_written(connection: Connection) -> None:
@@ -129,11 +150,13 @@ def test_many_takes_a_list(connection: Connection, events: Any) -> None:
         outbox.enqueue_many(connection, events)
 
 
+@pytest.mark.parametrize("option", ["dedup_keys", "ordering_keys"])
 @pytest.mark.parametrize("keys", [["a"], [], "ab", 7])
-def test_keys_are_as_many_as_events(connection: Connection, keys: Any) -> None:
+def test_keys_are_as_many_as_events(connection: Connection, keys: Any, option: str) -> None:
     """None for an event without a key."""
-    with pytest.raises(outbox.EventRefused, match="dedup_keys: is not a sequence as long as events"):
-        outbox.enqueue_many(connection, [event(), event()], dedup_keys=keys)
+    given: dict[str, Any] = {option: keys}
+    with pytest.raises(outbox.EventRefused, match=f"{option}: is not a sequence as long as events"):
+        outbox.enqueue_many(connection, [event(), event()], **given)
 
 
 def test_any_iterable_of_documented_bodies_is_taken(connection: Connection) -> None:

@@ -25,6 +25,7 @@ def synchronous(session: Session, scoped: scoped_session[Session], own: OwnSessi
     assert_type(enqueue(session, event), UUID)
     outbox.enqueue(scoped, event, identity=Identity("user", email="user@example.com"))
     outbox.enqueue(own, Event.server("job_done", properties={"seconds": 1.5}), dedup_key="job-1")
+    outbox.enqueue(session, event, ordering_key="customer-7")
     outbox.enqueue(connection, event, delay=timedelta(minutes=5), on_unknown="park")
     outbox.enqueue(connection, event, deliver_at=datetime.now(UTC), destination="overcentric")
     assert_type(outbox.enqueue_many(session, [event, event]), list[UUID])
@@ -41,6 +42,7 @@ def bodies(session: Session, body: Mapping[str, Any], posted: dict[str, Any]) ->
     )
     outbox.enqueue_many(session, (event for _ in range(3)))
     outbox.enqueue_many(session, [posted])
+    outbox.enqueue_many(session, [posted, event], ordering_keys=("customer-7", None))
 
 
 async def asynchronous(
@@ -51,9 +53,10 @@ async def asynchronous(
     assert_type(enqueue(session, event), UUID)
     outbox.enqueue(scoped, event)
     assert_type(await enqueue_async(session, event, dedup_key="key"), UUID)
-    await outbox.enqueue_async(scoped, event)
+    await outbox.enqueue_async(scoped, event, ordering_key="customer-7")
     await outbox.enqueue_async(connection, {"event": {}})
     assert_type(await outbox.enqueue_many_async(connection, [event]), list[UUID])
+    await outbox.enqueue_many_async(connection, [event], ordering_keys=["customer-7"])
 
 
 def refused(engine: Engine, connection: AsyncConnection) -> None:
@@ -61,6 +64,7 @@ def refused(engine: Engine, connection: AsyncConnection) -> None:
     outbox.enqueue(engine, {"event": {}})  # type: ignore[arg-type]
     outbox.enqueue(connection, {"event": {}})  # type: ignore[arg-type]
     outbox.enqueue(Session(engine), {"event": {}}, on_unknown="parc")  # type: ignore[arg-type]
+    outbox.enqueue(Session(engine), {"event": {}}, ordering_key=7)  # type: ignore[arg-type]
 
 
 def errors(engine: Engine, asynchronous_engine: AsyncEngine) -> str:

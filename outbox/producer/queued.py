@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Mapper, Session, registry
+from sqlalchemy.orm.attributes import instance_state
 
 from outbox.errors import TargetRefused
 from outbox.producer import guard
@@ -49,7 +50,12 @@ def add(session: AsyncSession, batch: Batch) -> None:
         raise ended()
     delay = batch.options.delay
     due = {} if delay is None else {"due_at": utc_after(delay)}
-    session.add_all([QueuedMessage(row | due) for row in batch.rows])
+    queued = [QueuedMessage(row | due) for row in batch.rows]
+    session.add_all(queued)
+    if batch.keyed:
+        for each, made in zip(queued, batch.ids, strict=True):
+            # The flush's order. The session's own is the number of new objects, which an `expunge` makes go backwards.
+            instance_state(each).insert_order = made.int
 
 
 def flush(session: Session) -> None:
