@@ -37,16 +37,8 @@ async def enqueue_async(  # noqa: PLR0913 - each is an option by name
     Otherwise as `enqueue`.
     """
     carrier = targets.recognised_async(target)
-    batch = rows.one(
-        event,
-        identity,
-        dedup_key,
-        ordering_key,
-        destination=destination,
-        on_unknown=on_unknown,
-        delay=delay,
-        deliver_at=deliver_at,
-    )
+    given = {"destination": destination, "on_unknown": on_unknown, "delay": delay, "deliver_at": deliver_at}
+    batch = rows.one(event, identity, dedup_key, ordering_key, **given)
     return await carrier.run_sync(_one, batch)
 
 
@@ -63,15 +55,8 @@ async def enqueue_many_async(
 ) -> list[UUID]:
     """Write many events in few statements. Otherwise as `enqueue_many` and `enqueue_async`."""
     carrier = targets.recognised_async(target)
-    batch = rows.many(
-        events,
-        dedup_keys,
-        ordering_keys,
-        destination=destination,
-        on_unknown=on_unknown,
-        delay=delay,
-        deliver_at=deliver_at,
-    )
+    given = {"destination": destination, "on_unknown": on_unknown, "delay": delay, "deliver_at": deliver_at}
+    batch = rows.many(events, dedup_keys, ordering_keys, **given)
     return await carrier.run_sync(_many, batch)
 
 

@@ -59,16 +59,8 @@ def enqueue(  # noqa: PLR0913 - each is an option by name
     changed), 1205 (lock wait timeout) and 1213 (deadlock); SQLite "database is locked".
     """
     carrier = targets.recognised(target)
-    batch = rows.one(
-        event,
-        identity,
-        dedup_key,
-        ordering_key,
-        destination=destination,
-        on_unknown=on_unknown,
-        delay=delay,
-        deliver_at=deliver_at,
-    )
+    given = {"destination": destination, "on_unknown": on_unknown, "delay": delay, "deliver_at": deliver_at}
+    batch = rows.one(event, identity, dedup_key, ordering_key, **given)
     if targets.is_async_session(carrier):
         return _add(carrier, batch)[0]
     return write_one(targets.connection_of(carrier), batch)
@@ -93,15 +85,8 @@ def enqueue_many(
     each event, too. Otherwise as `enqueue`.
     """
     carrier = targets.recognised(target)
-    batch = rows.many(
-        events,
-        dedup_keys,
-        ordering_keys,
-        destination=destination,
-        on_unknown=on_unknown,
-        delay=delay,
-        deliver_at=deliver_at,
-    )
+    given = {"destination": destination, "on_unknown": on_unknown, "delay": delay, "deliver_at": deliver_at}
+    batch = rows.many(events, dedup_keys, ordering_keys, **given)
     if targets.is_async_session(carrier):
         return _add(carrier, batch)
     return write_many(targets.connection_of(carrier), batch)

@@ -17,6 +17,7 @@ def uuid7() -> UUID:
 
     48 bits of milliseconds, 12 bits of the millisecond's fraction (RFC 9562 §6.2, method 3), 62 bits from the
     system's random source. There is no counter and no generator of our own: threads and forked children share nothing.
+    An `enqueue` takes longer than 250 ns by far, so that the ids of one call after another ascend.
     """
     milliseconds, rest = divmod(time_ns(), 1_000_000)
     fraction = (rest << 12) // 1_000_000
