@@ -109,6 +109,7 @@ def _create_message_indexes() -> None:
             "state = 'pending' AND ordering_key IS NOT NULL",
         ),
         ("failed", ["id"], "state = 'failed'"),
+        ("blocking", ["destination", "ordering_key"], "state = 'failed' AND ordering_key IS NOT NULL"),
     ):
         create_index(f"outbox_message_{name}", "outbox_message", columns, where=where)
 
