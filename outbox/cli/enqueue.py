@@ -124,14 +124,16 @@ def _encoded(where: str, body: dict[str, Any], settings: Settings) -> Encoded:
 def _batch(events: list[Encoded], *, dedup_key: str | None, ordering_key: str | None, **options: Any) -> Batch:
     """The rows, made here and not by `outbox.enqueue`: flags and --config count, not the environment alone."""
     from outbox.producer.ids import uuid7s
-    from outbox.producer.options import check_key, check_options
+    from outbox.producer.options import check_key, check_options, check_undelayed
     from outbox.producer.rows import Batch
 
     problems: list[Problem] = []
-    checked = check_options(problems, **options, deliver_at=None, keyed=ordering_key is not None)
+    checked = check_options(problems, **options, deliver_at=None)
     for field, key in (("--dedup-key", dedup_key), ("--ordering-key", ordering_key)):
         if key is not None:
             check_key(key, problems, field)
+    if ordering_key is not None:
+        check_undelayed(checked, problems)
     if problems:
         raise EventRefused(*problems)
     shared = {"destination": checked.destination, "on_unknown": checked.on_unknown}

@@ -40,19 +40,14 @@ def check_options(
     on_unknown: Any,
     delay: Any,
     deliver_at: Any,
-    keyed: bool,
 ) -> Options:
-    """Read the options, adding what is wrong with them to `problems`. `keyed`: with an `ordering_key`."""
+    """Read the options, adding what is wrong with them to `problems`."""
     if destination not in DESTINATIONS:
         problems.append(_unknown_word("destination", destination, DESTINATIONS))
     if on_unknown not in ("retry", "park"):
         problems.append(_unknown_word("on_unknown", on_unknown, tuple(OnUnknown)))
     if delay is not None and deliver_at is not None:
         problems.append(Problem("deliver_at", "is given together with delay", "pass one of them"))
-    if keyed:
-        problems += [
-            _delayed(field) for field, given in (("delay", delay), ("deliver_at", deliver_at)) if given is not None
-        ]
     return Options(
         destination,
         str(on_unknown),
@@ -61,9 +56,12 @@ def check_options(
     )
 
 
-def _delayed(field: str) -> Problem:
+def check_undelayed(options: Options, problems: list[Problem]) -> None:
+    """Note what does not go with an `ordering_key`."""
     fix = "leave it out: messages of a key are sent in order, and a delayed one would hold up all behind it"
-    return Problem(field, "is given together with an ordering key", fix)
+    for field, given in (("delay", options.delay), ("deliver_at", options.deliver_at)):
+        if given is not None:
+            problems.append(Problem(field, "is given together with an ordering key", fix))
 
 
 def check_key(key: Any, problems: list[Problem], field: str) -> None:

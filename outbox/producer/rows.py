@@ -10,7 +10,7 @@ from uuid import UUID
 from outbox.errors import EventRefused, Problem
 from outbox.event import Encoded, Event, Identity, encode
 from outbox.producer.ids import uuid7, uuid7s
-from outbox.producer.options import Options, check_key, check_options
+from outbox.producer.options import Options, check_key, check_options, check_undelayed
 from outbox.settings.producer import ProducerSettings, producer_settings
 
 Body: TypeAlias = "Event | Mapping[str, Any]"
@@ -48,11 +48,12 @@ class Batch:
 def one(event: Body, identity: Identity | None, dedup_key: str | None, ordering_key: str | None, **given: Any) -> Batch:
     """Check a single event and make its row."""
     problems: list[Problem] = []
-    options = check_options(problems, keyed=ordering_key is not None, **given)
+    options = check_options(problems, **given)
     if dedup_key is not None:
         check_key(dedup_key, problems, "dedup_key")
     if ordering_key is not None:
         check_key(ordering_key, problems, "ordering_key")
+        check_undelayed(options, problems)
     encoded = _encoded(event, identity, producer_settings(), problems, "")
     if problems or encoded is None:
         raise EventRefused(*problems)
@@ -70,11 +71,13 @@ def many(
 ) -> Batch:
     """Check all events and make their rows; problems carry their event's index."""
     problems: list[Problem] = []
+    options = check_options(problems, **given)
     entries = _entries(events)
     keys = _keys("dedup_keys", dedup_keys, len(entries), problems)
     order = _keys("ordering_keys", ordering_keys, len(entries), problems)
     keyed = any(key is not None for key in order)
-    options = check_options(problems, keyed=keyed, **given)
+    if keyed:
+        check_undelayed(options, problems)
     settings = producer_settings()
     found: list[Encoded] = []
     for index, entry in enumerate(entries):
