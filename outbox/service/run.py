@@ -25,6 +25,7 @@ logger = logging.getLogger("outbox.worker")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PROGRESS_SECONDS = 0.2
+_IDLE_IN_TRANSACTION_SECONDS = 10.0
 _SAME_SIGNAL_SECONDS = 0.1
 """What follows so soon is the same wish: timeout(1) signals its child, and then the group that it is in."""
 
@@ -53,7 +54,8 @@ def run_worker(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
 
 async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], None] | None) -> Counts:
     check_settings(settings)
-    engine = open_engine(settings.database_url)
+    # Rows that a frozen worker has locked are nobody's: no longer than those that it holds by a claim.
+    engine = open_engine(settings.database_url, idle_in_transaction=min(settings.lease, _IDLE_IN_TRANSACTION_SECONDS))
     try:
         store = Store(engine, blocks=settings.behind_failed == "block")
         worker = Worker(store, Delivery(settings, Policy.of(settings)), settings, mode)

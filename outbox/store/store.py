@@ -38,10 +38,12 @@ class Store:
     def __init__(self, engine: Engine, *, blocks: bool = False) -> None:
         self._engine = engine
         self._blocks = blocks
-        self._transactions = Transactions(engine)
-        # On SQLite a transaction that writes takes the lock that the application's writers want too.
-        self._looks = Transactions(engine, writes=False)
+        self._transactions = self._looks = Transactions(engine)
+        # On SQLite a transaction that writes takes the lock that the application's writers want too. Elsewhere one
+        # connection is enough for a worker, and all that it may count on.
         self._looks_first = engine.dialect.name == "sqlite"
+        if self._looks_first:
+            self._looks = Transactions(engine, writes=False)
 
     def check(self) -> None:
         """See that the server can do what the protocol needs and that the schema is ours.
@@ -49,9 +51,7 @@ class Store:
         Raises `ConfigurationError`, `SchemaOutdated`, or one of `TROUBLE`.
         """
         require_file(self._engine.url)
-        with self._engine.connect() as connection:
-            check_server(connection)
-            check_schema(connection)
+        self._looks.run(_check)
 
     def claim(
         self, destination: str, choice: Choice, *, limit: int, free: int, lease: float, after: Position | None = None
@@ -103,8 +103,16 @@ class Store:
         self._looks.close()
 
 
+<<<<<<< HEAD
 def _settle_and_release(
     connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None
 ) -> Settled:
+=======
+def _check(connection: Connection) -> None:
+    check_server(connection)
+    check_schema(connection)
+
+
+def _settle_and_release(connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
     release(connection, unsent)
     return settle(connection, outcomes, succession)
