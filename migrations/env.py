@@ -13,7 +13,7 @@ def _at_a_prompt() -> None:
     from outbox.settings import load
     from outbox.store.engine import open_engine
 
-    engine = open_engine(load(only=["database_url"]).settings.database_url, patient=True)
+    engine = open_engine(load(only=["database_url"]).settings.database_url)
     with exclusive(engine) as connection:
         run_online(connection)
     engine.dispose()

@@ -144,7 +144,7 @@ def _opened(loaded: Loaded, *, create: bool = False) -> Iterator[Engine]:
     from outbox.store.requirements import check_server, require_file
     from outbox.store.trouble import explained
 
-    engine = open_engine(loaded.settings.database_url, patient=True)
+    engine = open_engine(loaded.settings.database_url)
     try:
         require_file(engine.url, create=create)
         with explained(engine):

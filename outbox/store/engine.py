@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from outbox._version import __version__
 from outbox.errors import ConfigurationError, did_you_mean
+from outbox.store.sockets import track
 from outbox.store.trouble import is_locked
 from outbox.store.url import synchronous_url
 
@@ -30,13 +31,13 @@ _LOCK_WAIT = f"innodb_lock_wait_timeout = {_LOCK_WAIT_SECONDS}"
 _WRITE = "outbox_write"
 
 
-def open_engine(database_url: str, *, patient: bool = False, idle_in_transaction: float | None = None) -> Engine:
+def open_engine(database_url: str, *, idle_in_transaction: float | None = None) -> Engine:
     """Build an engine with what each database needs; it connects at first use.
 
-    A `patient` one waits for a statement for as long as it takes, as migrations of a big table must; others give
-    up on a server that has stopped answering. `idle_in_transaction` is for a worker: so many seconds after its last
-    statement the server ends a transaction, whose worker is frozen or cut off and would hold its rows for ever, and
-    no statement of it takes long. Error texts never hold bound parameters: they would be people's data.
+    It waits for a statement for as long as it takes, as migrations of a big table must; `outbox.store.sockets` ends
+    the wait for others. `idle_in_transaction` is for a worker: the server ends a transaction so many seconds after
+    its last statement, for a worker that is frozen or cut off would hold its rows for ever, and ends a statement
+    that takes long. Error texts never hold bound parameters: they would be people's data.
     """
     url = synchronous_url(database_url)
     name = url.get_backend_name()
@@ -47,7 +48,8 @@ def open_engine(database_url: str, *, patient: bool = False, idle_in_transaction
             options |= {"pool_size": 1, "max_overflow": 0}
     if name == "postgresql" and idle_in_transaction is not None:
         options["isolation_level"] = "AUTOCOMMIT"  # for the driver: `_begin_bounded` begins its transactions
-    engine = create_engine(url, connect_args=_CONNECT_ARGS[name](url, patient=patient), **options)
+    engine = create_engine(url, connect_args=_CONNECT_ARGS[name](url), **options)
+    track(engine)
     _PREPARE[name](engine, idle_in_transaction)
     return engine
 
@@ -61,7 +63,7 @@ def write_transaction(connection: Connection) -> Connection:
     return connection.execution_options(**{_WRITE: True})
 
 
-def _postgresql_arguments(_url: URL, **_options: bool) -> dict[str, Any]:
+def _postgresql_arguments(_url: URL) -> dict[str, Any]:
     return {
         "application_name": f"outbox/{__version__}",
         "connect_timeout": CONNECT_SECONDS,
@@ -72,7 +74,7 @@ def _postgresql_arguments(_url: URL, **_options: bool) -> dict[str, Any]:
     }
 
 
-def _mysql_arguments(url: URL, *, patient: bool) -> dict[str, Any]:
+def _mysql_arguments(url: URL) -> dict[str, Any]:
     # SQLAlchemy hands unknown options over, and the driver answers with a TypeError.
     driver: Any = url.get_dialect().import_dbapi()
     known = {*signature(driver.connections.Connection).parameters, "ssl_capath", "ssl_cipher", "ssl_check_hostname"}
@@ -81,13 +83,11 @@ def _mysql_arguments(url: URL, *, patient: bool) -> dict[str, Any]:
             guess = did_you_mean(option, known)
             msg = f"OUTBOX_DATABASE_URL has an option {option!r} that the driver pymysql does not know{guess}"
             raise ConfigurationError(msg, hint="Remove it from the URL.")
-    timeouts = {"connect_timeout": CONNECT_SECONDS}
-    if not patient:
-        timeouts |= {"read_timeout": 25, "write_timeout": 25}
-    return timeouts | {"charset": "utf8mb4"}
+    # `connect_timeout` ends where the server's greeting begins: `read_timeout` bounds that, and is lifted afterwards.
+    return {"connect_timeout": CONNECT_SECONDS, "read_timeout": CONNECT_SECONDS, "charset": "utf8mb4"}
 
 
-def _sqlite_arguments(_url: URL, **_options: bool) -> dict[str, Any]:
+def _sqlite_arguments(_url: URL) -> dict[str, Any]:
     return {"timeout": _SQLITE_LOCK_SECONDS, "check_same_thread": False}
 
 
@@ -133,6 +133,7 @@ def _prepare_mysql(engine: Engine, idle: float | None) -> None:
     def _(connection: Any, _record: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"SET SESSION {settings}")
+        connection._read_timeout = None  # noqa: SLF001 - PyMySQL has no public way to it
 
 
 def _bounds(idle: int) -> str:
@@ -182,7 +183,7 @@ def _begin_immediate(connection: Connection) -> None:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {_SQLITE_LOCK_SECONDS * 1000}")
 
 
-_CONNECT_ARGS: dict[str, Callable[..., dict[str, Any]]] = {
+_CONNECT_ARGS: dict[str, Callable[[URL], dict[str, Any]]] = {
     "postgresql": _postgresql_arguments,
     "mysql": _mysql_arguments,
     "sqlite": _sqlite_arguments,

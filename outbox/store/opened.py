@@ -9,8 +9,12 @@ from sqlalchemy import Engine
 
 from outbox.store.engine import open_engine
 from outbox.store.requirements import require_file
+from outbox.store.sockets import cut_silence
 from outbox.store.trouble import explained
 from outbox.store.version import check_schema
+
+ANSWER_SECONDS = 60.0
+"""How long a command waits for an answer: a count in a big table may take its time."""
 
 
 @contextmanager
@@ -20,6 +24,7 @@ def opened(database_url: str) -> Iterator[Engine]:
     Raises `DatabaseUnreachable`, `SchemaOutdated` or `ConfigurationError`, at the start or from within the block.
     """
     engine = open_engine(database_url)
+    cut_silence(engine, ANSWER_SECONDS)
     try:
         require_file(engine.url)
         with explained(engine):

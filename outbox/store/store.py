@@ -19,6 +19,7 @@ from outbox.store.position import Position
 from outbox.store.release import release
 from outbox.store.requirements import check_server, require_file
 from outbox.store.settle import Settled, Settlement, settle
+from outbox.store.sockets import cut
 from outbox.store.succession import Succession
 from outbox.store.transactions import Transactions
 from outbox.store.trouble import explain, first_line
@@ -92,6 +93,10 @@ class Store:
     def farewell(self, worker: UUID) -> None:
         """Take the worker off the list."""
         self._transactions.run(farewell, worker)
+
+    def cut(self, seconds: float) -> None:
+        """Make a call fail that has waited so long for an answer. The one method for another thread than the store's."""
+        cut(self._engine, seconds)
 
     def explain(self, error: Exception) -> OutboxError:
         """Say what one of `TROUBLE` means, for people."""

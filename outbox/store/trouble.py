@@ -95,8 +95,10 @@ def is_locked(error: Exception) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """The driver's own words, one line of them; SQLAlchemy's additions left out."""
+    """The driver's own words, one line of them, or what we have noted beside them; SQLAlchemy's additions left out."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if notes := getattr(cause, "__notes__", None):
+        return str(notes[0])
     text = str(cause.args[1]) if len(cause.args) > 1 and isinstance(cause.args[0], int) else str(cause)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0][:300] if lines else type(cause).__name__

@@ -3,24 +3,56 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from outbox.clock import lease_clock
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_LOOK_SECONDS = 1.0
+
 
 class StoreThread:
-    """One thread, so that the store's connection has one user; calls run in the order they were made."""
+    """One thread, so that the store's connection has one user; calls run in the order they were made.
 
-    def __init__(self) -> None:
+    `cut` is called, from the event loop, when one takes longer than `limit` seconds: it must make that one end.
+    """
+
+    def __init__(self, cut: Callable[[float], None], limit: float) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="outbox-store")
+        self._cut = cut
+        self._limit = limit
+        self._began = math.inf
+        self._looking: asyncio.TimerHandle | None = None
 
     async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `work` on the thread and give its result."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
+        loop = asyncio.get_running_loop()
+        if self._looking is None:
+            self._look_later(loop)
+        return await loop.run_in_executor(self._executor, lambda: self._timed(work, *args, **kwargs))
 
     def close(self) -> None:
         """End the thread when its last call has ended."""
+        if self._looking is not None:
+            self._looking.cancel()
         self._executor.shutdown(wait=False)
+
+    def _timed(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        self._began = lease_clock()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            self._began = math.inf
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        if lease_clock() - self._began > self._limit:
+            self._cut(self._limit)
+        self._look_later(loop)

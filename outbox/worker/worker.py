@@ -24,6 +24,9 @@ from outbox.worker.thread import StoreThread
 
 HEARTBEAT_SECONDS = 10.0
 
+ANSWER_SECONDS = 20.0
+"""How long the database may take for a call. It ends a slow statement sooner, if it is there."""
+
 
 class Worker:
     """Delivers until it is stopped, or as its mode says."""
@@ -33,7 +36,7 @@ class Worker:
         self._store = store
         self._delivery = delivery
         self._settings = settings
-        self._thread = StoreThread()
+        self._thread = StoreThread(store.cut, ANSWER_SECONDS)
         self._claimer = Claimer(store, self._thread, self.report, settings, mode)
         self._settler = Settler(store, self._thread, self.report, most=settings.concurrency, lease=settings.lease)
         self._senders = Senders(delivery, self._settler, settings.concurrency)

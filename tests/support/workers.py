@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +66,13 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker(folder: Path, settings: dict[str, str], *arguments: str) -> Iterator[WorkerProcess]:
+def worker(
+    folder: Path, settings: dict[str, str], *arguments: str, command: Sequence[str] = COMMAND
+) -> Iterator[WorkerProcess]:
     """Run `outbox worker` until the block ends."""
     log = folder / f"worker-{len(list(folder.glob('worker-*.log')))}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([*COMMAND, "worker", *arguments], env=settings, stderr=output, stdout=output)
+        process = subprocess.Popen([*command, "worker", *arguments], env=settings, stderr=output, stdout=output)
     try:
         yield WorkerProcess(process, log)
     finally:
