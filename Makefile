@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format docs bench constraints clean
+.PHONY: help demo test test-oldest lint format docs bench bars constraints clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ docs: $(VENV)/.ready ## write docs/configuration.md from the settings
 
 bench: $(VENV)/.ready ## the worker's CPU per event, beside the bare HTTP client (ARGS="--database URL")
 	$(BIN)/python benchmarks/cpu_per_event.py $(ARGS)
+
+bars: $(VENV)/.ready ## what the protocol must reach, measured (ARGS="snapshot --database postgresql", ARGS=--short)
+	PYTHONPATH=benchmarks:tests $(BIN)/python -m bars $(ARGS)
 
 RESOLVE := uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-annotate --no-header --quiet

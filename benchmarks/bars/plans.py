@@ -1,0 +1,53 @@
+"""The plans of what a worker does all day: no sort, no read of the whole table, with statistics and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+from bars.bar import Bar, Figure
+from bars.explaining import Plan, explaining
+from bars.rows import analyse, fill, keep_statistics, release
+from outbox.message import Delivered
+from outbox.store import Choice, Store
+from support.databases import Database
+
+LEASE = 60.0
+
+
+def measure(database: Database, *, rows: int = 100_000) -> Iterator[Figure]:
+    """Explain each statement of claims, looks at keys, settles and successions in a table of so many rows."""
+    for plans, statistics in explained(database, rows):
+        faults = [fault for plan in plans for fault in plan.faults]
+        what = f"sorts and full scans in {len(plans)} plans at {rows:,} rows, {statistics}"
+        yield Figure(what, len(faults), most=0)
+
+
+def explained(database: Database, rows: int) -> Iterator[tuple[list[Plan], str]]:
+    """Fill the table, work, and give the plans: before the table is analysed, and after."""
+    keep_statistics(database)
+    fill(database, rows * 7 // 10)
+    fill(database, rows * 2 // 10, first=rows, keys=500)
+    fill(database, rows // 10, first=2 * rows, state="delivered")
+    yield work(database), "never analysed"
+    release(database)
+    analyse(database)
+    yield work(database), "fresh statistics"
+
+
+def work(database: Database) -> list[Plan]:
+    """Claim from the start and from a position, look at keys, settle, claim successors; give the plans."""
+    with explaining(database.engine) as plans, closing(Store(database.engine)) as store:
+        after = None
+        for _ in range(2):
+            claimed = store.claim("overcentric", Choice.ANY, limit=100, free=100, lease=LEASE, after=after)
+            after = claimed.reached
+            store.settle([(each, Delivered(200)) for each in claimed.messages], ())
+        key = ""
+        for _ in range(2):
+            claimed, key = store.claim_heads("overcentric", Choice.ANY, limit=50, free=50, lease=LEASE, after=key)
+            store.settle([(each, Delivered(200)) for each in claimed.messages], (), store.succession(LEASE))
+    return plans
+
+
+BAR = Bar("plans", measure)
