@@ -24,9 +24,11 @@ from support.workers import environment, worker
 IMPATIENT = [
     sys.executable,
     "-c",
-    "import outbox.cli, outbox.store.engine, outbox.worker.worker;"
-    "outbox.worker.worker.ANSWER_SECONDS = 2.0; outbox.store.engine.CONNECT_SECONDS = 2;"
-    "outbox.cli.main()",
+    (
+        "import outbox.cli, outbox.store.engine, outbox.worker.worker;"
+        "outbox.worker.worker.ANSWER_SECONDS = 2.0; outbox.store.engine.CONNECT_SECONDS = 2;"
+        "outbox.cli.main()"
+    ),
 ]
 
 

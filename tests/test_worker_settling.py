@@ -50,14 +50,9 @@ def test_outcomes_that_gathered_behind_a_slow_settle_are_written(
     first, *others = claim(database)
 
     async def story() -> None:
-<<<<<<< HEAD
-        store, thread = SlowStore(database), StoreThread()
-        settler = Settler(store, thread, Report(), most=10, lease=LEASE)
-=======
         store = SlowStore(database)
         thread = StoreThread(store.cut, 20)
-        settler = Settler(store, thread, Report(), most=10)
->>>>>>> 7e5bbe7 (A database that answers nothing is given up after 20 s, by commands after a minute)
+        settler = Settler(store, thread, Report(), most=10, lease=LEASE)
         running = asyncio.create_task(settler.run())
         settler.settle(first, Delivered(200))
         await asyncio.to_thread(store.entered.wait)
@@ -83,14 +78,9 @@ def test_a_row_that_stays_locked_ends_the_wait(
     (stuck,) = claim(database)
 
     async def story() -> None:
-<<<<<<< HEAD
-        store, thread = Store(database.engine), StoreThread()
-        settler = Settler(store, thread, Report(), most=10, lease=LEASE)
-=======
         store = Store(database.engine)
         thread = StoreThread(store.cut, 20)
-        settler = Settler(store, thread, Report(), most=10)
->>>>>>> 7e5bbe7 (A database that answers nothing is given up after 20 s, by commands after a minute)
+        settler = Settler(store, thread, Report(), most=10, lease=LEASE)
         settler.settle(stuck, Delivered(200))
         settler.finish()
         await settler.run()

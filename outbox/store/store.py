@@ -108,16 +108,13 @@ class Store:
         self._looks.close()
 
 
-<<<<<<< HEAD
-def _settle_and_release(
-    connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None
-) -> Settled:
-=======
 def _check(connection: Connection) -> None:
     check_server(connection)
     check_schema(connection)
 
 
-def _settle_and_release(connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message]) -> Settled:
+def _settle_and_release(
+    connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None
+) -> Settled:
     release(connection, unsent)
     return settle(connection, outcomes, succession)
