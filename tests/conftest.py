@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,6 +55,17 @@ def postgres_server() -> Iterator[PostgresServer]:
 def mariadb_server() -> Iterator[MariaServer]:
     """Give the session's MariaDB. A test that stops or kills one makes its own: `with MariaServer() as server`."""
     yield from _served(MariaServer)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def own_database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Give a database with our tables on a server that is the test's own: it may be harmed."""
+    kind = PostgresServer if request.param == "postgresql" else MariaServer
+    with contextmanager(_served)(kind) as server:
+        database = Database(request.param, server.create_database("shop"), server)
+        databases.build_schema(database.url)
+        yield database
+        database.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -21,15 +21,13 @@ from support.trouble import BODY, complaints, stop, until_delivered
 from support.workers import environment, worker
 
 # A worker whose patience ends after 2 s instead of 20, and when it connects after 2 s instead of 5.
-IMPATIENT = [
-    sys.executable,
-    "-c",
-    (
-        "import outbox.cli, outbox.store.engine, outbox.worker.worker;"
-        "outbox.worker.worker.ANSWER_SECONDS = 2.0; outbox.store.engine.CONNECT_SECONDS = 2;"
-        "outbox.cli.main()"
-    ),
-]
+_SCRIPT = """
+import outbox.cli, outbox.store.engine, outbox.worker.worker
+outbox.worker.worker.ANSWER_SECONDS = 2.0
+outbox.store.engine.CONNECT_SECONDS = 2
+outbox.cli.main()
+"""
+IMPATIENT = [sys.executable, "-c", _SCRIPT]
 
 
 @pytest.fixture

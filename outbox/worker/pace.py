@@ -36,8 +36,8 @@ def polling() -> Waits:
 
 
 def backoff() -> Waits:
-    """After the database failed."""
-    return Waits(0.1, 5.0, 2.0)
+    """After the database failed; however long that was, it is used again within five seconds of its return."""
+    return Waits(0.1, 4.0, 2.0)
 
 
 LOOK_AGAIN_SECONDS = 1.0

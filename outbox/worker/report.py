@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 
 from outbox.clock import lease_clock
@@ -11,6 +12,8 @@ from outbox.message import Delivered, Failed, Message, Outcome
 from outbox.store import Settled, Settlement
 
 logger = logging.getLogger("outbox.worker")
+
+_DIGITS = re.compile(r"\d+")
 
 QUIET_SECONDS = 10.0
 """The same line is said again after this long at the earliest, with the number of repeats."""
@@ -66,7 +69,7 @@ class Report:
     def __init__(self) -> None:
         self.counts = Counts()
         self._repeats = Repeats()
-        self._down = ""
+        self._down: set[str] = set()
 
     def settled(self, group: list[Settlement], released: int, result: Settled) -> None:
         """Take in a group that the store has written."""
@@ -93,13 +96,17 @@ class Report:
             self._repeats.say(logging.INFO, f"retry {outcome.attempt.error}", text)  # type: ignore[union-attr]
 
     def trouble(self, trouble: OutboxError) -> None:
-        """Say that the database is in trouble: once, until it works again or the trouble changes."""
-        if str(trouble) != self._down:
+        """Say that the database is in trouble: each trouble once, until it works again.
+
+        What differs in its numbers alone (a process, a port, a place in a file) is the same trouble.
+        """
+        kind = _DIGITS.sub("0", str(trouble))
+        if kind not in self._down:
             logger.error("waiting: %s", trouble)
-        self._down = str(trouble)
+        self._down.add(kind)
 
     def works(self) -> None:
         """Say that the database works again, if it did not."""
         if self._down:
-            self._down = ""
+            self._down.clear()
             logger.warning("the database works again")
