@@ -81,7 +81,12 @@ class StallingProxy:
         with contextlib.suppress(OSError):  # it listens no more
             while True:
                 client, _ = self._listening.accept()
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._target))
+                except ConnectionRefusedError:
+                    client.close()
+                    continue
                 with self._lock:
-                    pair = _Pair(client, socket.create_connection(("127.0.0.1", self._target)), self._stalled)
+                    pair = _Pair(client, server, self._stalled)
                     self._pairs.append(pair)
                 threading.Thread(target=pair.serve, daemon=True).start()
