@@ -5,6 +5,8 @@ Each bar is a function that runs long for the figures that are published, and sh
 
 from __future__ import annotations
 
-from bars import keyed_backlog, limit, one_key, plans, snapshot
+from bars import inserts, keyed_backlog, limit, one_key, ordering, plans, snapshot, stops, upgrades
 
-BARS = {bar.name: bar for bar in (plans.BAR, limit.BAR, snapshot.BAR, one_key.BAR, keyed_backlog.BAR)}
+_ROOMS = (plans, limit, snapshot, inserts, ordering, keyed_backlog, one_key, stops, upgrades)
+
+BARS = {room.BAR.name: room.BAR for room in _ROOMS}

@@ -1,0 +1,23 @@
+"""The application: what it writes while workers run."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session
+
+import outbox
+from support.databases import Database
+
+
+def engine_of(database: Database) -> Engine:
+    """An engine as an application that writes beside a worker makes it."""
+    engine = create_engine(database.url, hide_parameters=True)
+    outbox.sqlite.configure(engine, immediate=True)
+    return engine
+
+
+def enqueue(engine: Engine, *, ordering_key: str | None = None, **properties: object) -> None:
+    """Commit one event."""
+    event = outbox.Event.server("thing_done", project_id="project", properties=properties)
+    with Session(engine) as session, session.begin():
+        outbox.enqueue(session, event, ordering_key=ordering_key)
