@@ -29,9 +29,9 @@ def test_every_status_has_one_verdict(status: int) -> None:
     assert judge(status) == EXPECTED[status]
 
 
-@pytest.mark.parametrize("status", [-1, 0, 99, 1000, 10**9])
-def test_a_number_that_is_no_status_is_no_answer(status: int) -> None:
-    """What is not a status may have been processed, and is sent again."""
+@pytest.mark.parametrize("status", [None, -1, 0, 99, 1000, 10**9])
+def test_what_is_no_status_is_no_answer(status: int | None) -> None:
+    """No answer, or one without a status, may have been processed, and is sent again."""
     assert judge(status) is NO_ANSWER
 
 

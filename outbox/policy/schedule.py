@@ -12,7 +12,7 @@ from tenacity.wait import WaitBaseT, wait_base
 
 from outbox.errors import ConfigurationError
 from outbox.message import Attempt, Certainty, Failed, FailureReason, Message, OnUnknown, Retry
-from outbox.policy.verdict import NO_ANSWER, Action, judge
+from outbox.policy.verdict import Action, judge
 from outbox.settings import Settings
 
 LONGEST_WAIT = 30 * 86400.0
@@ -74,8 +74,7 @@ class Policy:
 
     def outcome(self, message: Message, attempt: Attempt, retry_after: float | None = None) -> Retry | Failed:
         """What an attempt that did not deliver leads to. `retry_after` is the destination's wish, in seconds."""
-        verdict = NO_ANSWER if attempt.status is None else judge(attempt.status)
-        if verdict.action is Action.FAILED:
+        if judge(attempt.status).action is Action.FAILED:
             return Failed(FailureReason.REJECTED, attempt)
         if attempt.certainty is Certainty.UNKNOWN and message.on_unknown == OnUnknown.PARK:
             return Failed(FailureReason.UNKNOWN, attempt)

@@ -73,10 +73,10 @@ TABLE = (
 )
 """The first rule that names a status decides."""
 
-_RULES = {status: rule for rule in reversed(TABLE) for each in rule.statuses for status in each}
+_RULES: dict[int | None, Rule] = {status: rule for rule in reversed(TABLE) for each in rule.statuses for status in each}
 
 
-def judge(status: int) -> Verdict:
-    """The verdict on an answer with this status."""
+def judge(status: int | None) -> Verdict:
+    """The verdict on an answer with this status; None where there was no answer."""
     rule = _RULES.get(status)
     return NO_ANSWER if rule is None else rule.verdict
