@@ -135,6 +135,19 @@ def test_suspects_are_claimed_one_by_one(database: Database) -> None:
     assert [claimed.suspects for claimed in found] == [True, True, False]
 
 
+@pytest.mark.parametrize("is_held", [True, False], ids=["expired", "given back"])
+def test_a_single_lost_claim_makes_no_suspect(database: Database, *, is_held: bool) -> None:
+    """A message that lost one worker, just now or earlier, is claimed among the calm, and nobody is told of suspects."""
+    (identity,) = put(database)
+    with database.engine.begin() as connection:
+        lost = {"claimed_until": utc_after(-1)} if is_held else {"lost": 1}
+        connection.execute(update(message).where(message.c.id == UUID(identity)).values(lost))
+    assert claim(database, choice=Choice.SUSPECT) == []
+    with closing(Store(database.engine)) as store:
+        claimed = store.claim("overcentric", Choice.CALM, limit=10, free=10, lease=LEASE)
+    assert ([each.id for each in claimed.messages], claimed.suspects) == ([identity], False)
+
+
 def test_suspects_do_not_stand_before_the_calm(database: Database) -> None:
     """However many suspects are due, a claim for the others reaches those behind them."""
     *suspects, calm = put(database, 6)
@@ -153,8 +166,9 @@ def test_a_third_lost_claim_fails_the_message(database: Database) -> None:
     assert claim(database) == []
     row = look(database, poison)
     assert (row.state, row.failure_reason) == ("failed", "worker_lost")
-    assert "its worker was lost three times" in row.last_error
-    assert [each.certainty for each in attempts(database, poison)] == ["unknown"]
+    assert row.last_error == "its worker was lost three times before it could say what became of it"
+    (logged,) = attempts(database, poison)
+    assert (logged.certainty, logged.status, logged.tries, logged.duration_ms) == ("unknown", None, 0, 0)
     assert look(database, mate).attempts == 0
 
 
@@ -165,6 +179,20 @@ def test_a_message_to_be_parked_is_claimed_only_for_a_free_sender(database: Data
     assert [each.id for each in claim(database, free=2)] == parked[:2]
 
 
+def test_a_claim_tells_of_what_it_left_for_a_free_sender(database: Database) -> None:
+    """It has come to the place before the first message that it left, although it took what stands behind that one."""
+    first, left, alike, last = put(database, 4)
+    with database.engine.begin() as connection:
+        parked = message.c.id.in_([UUID(left), UUID(alike)])
+        connection.execute(update(message).where(parked).values(on_unknown="park"))
+    with closing(Store(database.engine)) as store:
+        claims = [store.claim("overcentric", Choice.ANY, limit=10, free=free, lease=LEASE) for free in (1, 0, 2, 1)]
+    assert [[each.id for each in claimed.messages] for claimed in claims] == [[first, last], [], [left, alike], []]
+    assert [claimed.left for claimed in claims] == [True, True, False, False]
+    reached = [claimed.reached and str(claimed.reached.id) for claimed in claims]
+    assert reached == [first, None, alike, None]
+
+
 def test_an_expired_claim_parks_a_message_that_asked_for_it(database: Database) -> None:
     """With `on_unknown="park"` a lost worker leaves doubt, and doubt is not sent again."""
     (identity,) = put(database, on_unknown="park")
@@ -173,7 +201,7 @@ def test_an_expired_claim_parks_a_message_that_asked_for_it(database: Database) 
     assert claim(database) == []
     row = look(database, identity)
     assert (row.state, row.failure_reason, row.attempts) == ("failed", "unknown", 1)
-    assert "its worker was lost" in row.last_error
+    assert row.last_error == "its worker was lost once before it could say what became of it"
 
 
 def test_what_is_waiting(database: Database) -> None:

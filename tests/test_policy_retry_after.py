@@ -31,6 +31,8 @@ NOW = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
         ("Tuesday, 01-Jan-74 00:00:00 GMT", 0),
         ("Friday, 01-Jan-44 00:00:00 GMT", (datetime(2044, 1, 1, tzinfo=UTC) - NOW).total_seconds()),
+        ("Monday, 01-Jan-45 00:00:00 GMT", 0),
+        ("Fri, 01 Jan 2094 00:00:00 GMT", (datetime(2094, 1, 1, tzinfo=UTC) - NOW).total_seconds()),
     ],
 )
 def test_what_counts(value: str, seconds: float) -> None:
@@ -87,6 +89,13 @@ def test_dates_from_another_writer(seconds: int, moment: datetime) -> None:
     now = moment.replace(microsecond=0, tzinfo=UTC)
     value = format_datetime(now + timedelta(seconds=seconds), usegmt=True)
     assert retry_after(value, now) == seconds
+
+
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"])
+def test_every_day_of_a_year_in_every_form(form: str) -> None:
+    """The names of all days and months are known, short and long."""
+    year = range(1, 366)
+    assert [retry_after((NOW + timedelta(day)).strftime(form), NOW) for day in year] == [86400 * day for day in year]
 
 
 @given(st.text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -86,6 +87,12 @@ def test_retry_after_lengthens_the_wait_up_to_a_cap(wish: float | None, earliest
     assert earliest <= delay(DEFAULT.outcome(message(), attempt(), wish)) <= latest
 
 
+def test_without_a_wish_the_wait_is_the_schedules() -> None:
+    """A schedule may send again at once; only the destination's wish makes it later."""
+    policy = Policy(wait=wait_fixed(0), stop=stop_never, retry_after_max=60.0)
+    assert [delay(policy.outcome(message(), attempt(), wish)) for wish in (None, 0.0, 0.5)] == [0.0, 0.0, 0.5]
+
+
 def test_the_cap_on_retry_after_does_not_shorten_the_backoff() -> None:
     """A capped wish never brings an attempt forward."""
     assert delay(DEFAULT.outcome(message(attempts=6), attempt(), 9e9)) >= 36000 * 0.8
@@ -103,8 +110,9 @@ def test_settings_make_the_policy() -> None:
 
 def test_an_empty_schedule_is_refused() -> None:
     """A policy without a wait is a mistake, and says so."""
-    with pytest.raises(ConfigurationError, match="OUTBOX_RETRY_SCHEDULE is empty"):
+    with pytest.raises(ConfigurationError, match=r"^OUTBOX_RETRY_SCHEDULE is empty") as caught:
         Policy.of(Settings(retry_schedule=()))
+    assert caught.value.hint == "Write the waits between attempts, such as 5s,30s,5m."
 
 
 def test_any_of_tenacitys_objects_will_do() -> None:
@@ -130,7 +138,7 @@ def test_a_wild_wait_is_bounded(wild: float) -> None:
 def test_an_exponential_wait_without_a_cap_stays_finite() -> None:
     """An uncapped wait of tenacity's reaches 146 billion years; ours ends at its bound."""
     policy = Policy(wait=wait_exponential(), stop=stop_never, retry_after_max=60.0)
-    assert policy.backoff(5000) == LONGEST_WAIT
+    assert policy.backoff(5000) == LONGEST_WAIT == timedelta(days=30).total_seconds()
 
 
 @given(st.integers(0, 10**6), st.none() | st.floats(0, allow_nan=False), st.sampled_from(Certainty))
@@ -142,8 +150,9 @@ def test_every_delay_is_usable(attempts: int, wish: float | None, certainty: Cer
 
 def test_objects_that_need_more_than_the_number_are_refused() -> None:
     """A row remembers how many attempts there were, not how long a call has run: `stop_after_delay` cannot work."""
-    with pytest.raises(ConfigurationError, match="stop_after_delay cannot decide by the number of attempts alone"):
+    with pytest.raises(ConfigurationError, match="stop_after_delay cannot decide by the number") as caught:
         Policy(wait=wait_fixed(1), stop=stop_after_delay(60), retry_after_max=60.0)
+    assert caught.value.hint == "Use one that can, such as wait_chain or stop_after_attempt."
 
     def by_exception(state: RetryCallState) -> float:
         assert state.outcome is not None
