@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from outbox.message import Certainty
-from outbox.policy import NO_ANSWER, TABLE, Action, Verdict, judge
+from outbox.policy import NO_ANSWER, TABLE, Action, Rule, Verdict, judge
 
-REJECTED_BODY = Verdict(Action.FAILED, Certainty.REJECTED)
-REJECTED_NOW = Verdict(Action.RETRY, Certainty.REJECTED)
+REJECTED_BODY = Verdict(Action.FAILED, Certainty.REJECTED, destination=False)
+REJECTED_NOW = Verdict(Action.RETRY, Certainty.REJECTED, destination=False)
 REJECTED_HERE = Verdict(Action.RETRY, Certainty.REJECTED, destination=True)
-FAILED_THERE = Verdict(Action.RETRY, Certainty.UNKNOWN)
+FAILED_THERE = Verdict(Action.RETRY, Certainty.UNKNOWN, destination=False)
 
 EXPECTED = {
     **dict.fromkeys(range(100, 200), FAILED_THERE),
-    **dict.fromkeys(range(200, 300), Verdict(Action.DELIVERED, None)),
+    **dict.fromkeys(range(200, 300), Verdict(Action.DELIVERED, None, destination=False)),
     **dict.fromkeys(range(300, 400), REJECTED_HERE),
     **dict.fromkeys(range(400, 500), REJECTED_BODY),
     **dict.fromkeys([401, 403, 404, 405, 407, 410], REJECTED_HERE),
@@ -54,3 +54,4 @@ def test_the_table_can_be_printed() -> None:
         "500-599",
         "100-199, 600-999",
     ]
+    assert Rule((range(401, 403),), NO_ANSWER, "a short range").text == "401-402"
