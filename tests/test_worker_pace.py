@@ -41,6 +41,9 @@ def test_what_is_held_ready_follows_what_is_sent() -> None:
         prefetch.observe(sent, seconds)
         sizes.append(prefetch.size)
     assert sizes == [100, 100, 100, 50, 25, 12, 10]
+    slow = Prefetch(1)
+    slow.observe(99, 1.0)
+    assert slow.size == 9
 
 
 @pytest.mark.parametrize(("concurrency", "idle", "busy"), [(1, 1, 2000), (500, 500, 2000), (3000, 3000, 3000)])

@@ -68,6 +68,34 @@ def test_a_claim_goes_on_behind_the_last_one(clock: Clock) -> None:
     assert mark.start()[0] == place(10)
     mark.advance(place(10), reaching(None))
     assert mark.start()[0] == place(10)
+    mark.advance(place(10), reaching(20))
+    assert mark.start()[0] == place(20)
+
+
+def test_a_turn_takes_a_twentieth_of_the_time(clock: Clock) -> None:
+    """The first comes at once; after one that took a second the next comes nineteen seconds later."""
+    clock.now = 0.0
+    turn = Turn(0.25)
+    assert turn.has_come
+    clock.spend(turn, 1.0)
+    clock.now = 19.9
+    assert not turn.has_come
+    clock.now = 20.0
+    assert turn.has_come
+
+
+def test_quick_looks_behind_come_often_and_not_always(clock: Clock) -> None:
+    """However quick they are, there are four sweeps a second and twenty looks a little back."""
+    mark = Watermark()
+    starts: list[Position | None] = []
+    while clock.now < 1010:
+        start, turn = mark.start()
+        starts.append(start)
+        clock.spend(turn, 0.001)
+        mark.advance(start, reaching(0))
+    assert 36 <= starts.count(None) <= 40
+    assert 180 <= starts.count(place(0).earlier(LOOK_BACK_SECONDS)) <= 200
+    assert LOOK_BACK_SECONDS == 2.0
 
 
 def test_what_lies_behind_is_looked_for_within_its_share_of_the_time(clock: Clock) -> None:
@@ -114,6 +142,12 @@ def test_what_was_left_for_a_free_sender_is_seen_again(clock: Clock) -> None:
 def test_looks_go_round_the_keys(clock: Clock) -> None:
     """A look that found something is followed by the next at once; one that did not waits for its turn."""
     ring = Ring()
+    assert (ring.has_come, ring.after) == (True, "")
+    clock.spend(ring.turn, 0.0)
+    clock.now += 0.04
+    assert not ring.has_come
+    clock.now += 0.02
+    assert ring.has_come
     clock.spend(ring.turn, 0.1)
     assert not ring.has_come
     ring.advance(Claimed(("found",)), "m")  # type: ignore[arg-type]
