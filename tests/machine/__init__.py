@@ -1,0 +1,9 @@
+"""The real store, driven through any order of what producers, workers, operators and time can do.
+
+Each rule does one thing to the database and to the oracle, and compares the answers; after each rule the tables are
+compared.
+"""
+
+from machine.machine import Machine
+
+__all__ = ["Machine"]
