@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format docs bench bars constraints clean
+.PHONY: help demo test test-oldest fuzz lint format docs bench bars constraints clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test-oldest: ## the tests that touch libraries, on the oldest versions that are 
 	$(MAKE) --no-print-directory VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt test \
 		ARGS="$(wildcard tests/test_enqueue*.py tests/test_sqlite*.py tests/test_migrations*.py tests/test_claim.py \
 		tests/test_settle.py tests/test_store*.py tests/test_worker_outcomes.py tests/test_cli*.py tests/test_delivery*.py)"
+
+fuzz: $(VENV)/.ready ## the store against a model of its protocol, for FUZZ_SECONDS (300) on each database
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/python -m pytest -n 2 tests/test_store_stateful.py $(ARGS)
 
 lint: $(VENV)/.ready ## ruff, mypy strict, the import contract
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
-from machine.producers import Producers
+from machine.producers import WISHES, Producers, Wish
 from machine.surroundings import Surroundings
 from machine.workers import Workers
 
@@ -13,10 +13,15 @@ from machine.workers import Workers
 class Machine(Producers, Workers, Surroundings):
     """Producers, workers, and what goes on around them."""
 
-    @initialize(blocks=st.booleans())
-    def workers_are_told(self, blocks: bool) -> None:  # noqa: FBT001 - hypothesis calls it by name
-        """Choose what happens behind a failed message."""
+    @initialize(
+        blocks=st.booleans(), late=st.lists(WISHES, max_size=3), wishes=st.lists(WISHES, min_size=4, max_size=8)
+    )
+    def start(self, late: list[Wish], wishes: list[Wish], *, blocks: bool) -> None:
+        """Choose what happens behind a failed message, and enqueue some: a run may have no other rule that does."""
         self.oracle.blocks = blocks
+        if late:
+            self.enqueue(0, late, None, "open")
+        self.enqueue(1, wishes, None, "commit")
 
     def teardown(self) -> None:
         """Close what is open."""

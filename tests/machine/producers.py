@@ -20,22 +20,24 @@ from support.stage import Stage
 
 
 class Wish(NamedTuple):
-    """A message to enqueue."""
+    """Some messages to enqueue, one after another."""
 
     key: str | None
     park: bool
     dedup_key: str | None
     delay: float
     destination: str
+    times: int
 
 
 WISHES = st.builds(
     Wish,
-    st.sampled_from([None, "a", "b", "c"]),
-    st.sampled_from([False, False, True]),
-    st.sampled_from([None, None, None, "x", "y"]),
-    st.sampled_from([0.0, 0.0, LATER]),
+    st.sampled_from([None, None, "a", "a", "b", "c"]),
+    st.sampled_from([False, False, False, True]),
+    st.sampled_from([None] * 6 + ["x", "y"]),
+    st.sampled_from([0.0, 0.0, 0.0, LATER]),
     DESTINATIONS,
+    st.integers(1, 3),
 )
 SLOTS = st.integers(0, 1)
 
@@ -58,11 +60,11 @@ class Producers(Base):
     @rule(
         slot=SLOTS,
         wishes=st.lists(WISHES, min_size=1, max_size=4),
-        savepoint=st.sampled_from([None, None, "release", "rollback"]),
-        end=st.sampled_from(["commit", "commit", "commit", "rollback", "open"]),
+        savepoint=st.sampled_from([None, None, None, "release", "rollback"]),
+        end=st.sampled_from(["commit", "commit", "rollback", "open", "open"]),
     )
     def enqueue(self, slot: int, wishes: list[Wish], savepoint: str | None, end: str) -> None:
-        """Enqueue in a new transaction or an open one. The first message is outside of the savepoint."""
+        """Enqueue in a new transaction or an open one. The first wish is outside of the savepoint."""
         if slot not in self._producers:
             self._producers[slot] = Producer(self.stage.application(), self.ledger.begin())
         producer = self._producers[slot]
@@ -75,8 +77,8 @@ class Producers(Base):
             self._end(slot, commit=end != "rollback")
 
     @precondition(lambda self: self._producers)
-    @rule(slot=SLOTS, commit=st.booleans())
-    def end_transaction(self, slot: int, commit: bool) -> None:  # noqa: FBT001 - hypothesis calls it by name
+    @rule(slot=SLOTS, commit=st.sampled_from([True, True, False]))
+    def end_transaction(self, slot: int, *, commit: bool) -> None:
         """Commit late, or roll back."""
         self._end(slot if slot in self._producers else min(self._producers), commit=commit)
 
@@ -86,7 +88,7 @@ class Producers(Base):
             self._end(slot, commit=False)
 
     def _enqueue(self, producer: Producer, wishes: list[Wish]) -> None:
-        for wish in wishes:
+        for wish in [wish for wish in wishes for _ in range(wish.times)]:
             name = f"event_{next(self.ledger.moments)}"
             if wish.destination == "overcentric":
                 self._enqueue_one(producer, self._without_waits(producer, wish), name)
@@ -125,7 +127,15 @@ class Producers(Base):
         asked = next(self.ledger.moments)
         transaction.born.append(
             Row(
-                made, name, wish.destination, wish.key, wish.park, asked, transaction.number, self.oracle.now, wish.delay
+                made,
+                name,
+                wish.destination,
+                wish.key,
+                wish.park,
+                asked,
+                transaction.number,
+                self.oracle.now,
+                wish.delay,
             )
         )
 

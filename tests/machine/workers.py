@@ -14,24 +14,26 @@ from sqlalchemy import Connection
 from machine.base import DESTINATIONS, LATER, Base
 from oracle import Held, Plan, Row, Token
 from outbox.message import Delivered, Failed, FailureReason, Message, Outcome, Retry
-from outbox.store import Choice, Claimed, Position, Settled, Settlement, Succession
+from outbox.store import Choice, Claimed, Position, Settlement, Succession
 from outbox.store.claim import claim as claim_in
 from support.rows import an_attempt
 from support.stage import Stage
 
 LEASE = 3600.0
 
-OUTCOMES: dict[str, Outcome] = {
+_WORDS: dict[str, Outcome] = {
     "delivered": Delivered(200),
     "now": Retry(0.0, an_attempt()),
     "cut off": Retry(0.0, an_attempt(), charged=False),
     "later": Retry(LATER, an_attempt()),
     "failed": Failed(FailureReason.REJECTED, an_attempt()),
 }
-
+OUTCOMES = st.sampled_from(["delivered", "delivered", "delivered", "now", "cut off", "later", "failed", "failed"])
+CHOICES = st.sampled_from([Choice.ANY, Choice.ANY, Choice.CALM, Choice.SUSPECT])
 NUMBERS = st.integers(0, 2)
-PLACES = st.lists(st.integers(0, 7), max_size=4)
+PLACES = st.integers(0, 7)
 """Which of the messages that a worker holds, counted around."""
+SENT = st.lists(st.tuples(PLACES, OUTCOMES), min_size=1, max_size=4)
 
 
 class Group(NamedTuple):
@@ -53,10 +55,9 @@ class Worker:
     unanswered: Group | None = None
     """A settle whose COMMIT was not answered: it may have landed."""
 
-    def pick(self, places: Sequence[int]) -> list[Message]:
-        """Give some of what it holds."""
-        size = len(self.hands)
-        return [self.hands[place] for place in dict.fromkeys(each % size for each in places)] if size else []
+    def pick(self, places: Sequence[int]) -> list[int]:
+        """Give places of what it holds, counted around, each once."""
+        return [*dict.fromkeys(place % len(self.hands) for place in places)] if self.hands else []
 
 
 class OpenClaim(NamedTuple):
@@ -79,14 +80,14 @@ class Workers(Base):
     @rule(
         number=NUMBERS,
         destination=DESTINATIONS,
-        choice=st.sampled_from(Choice),
+        choice=CHOICES,
         limit=st.integers(1, 5),
         free=st.integers(0, 5),
         resume=st.booleans(),
         still=st.sampled_from([False, False, False, True]),
     )
     def claim(
-        self, number: int, destination: str, choice: Choice, limit: int, free: int, resume: bool, still: bool
+        self, number: int, destination: str, choice: Choice, limit: int, free: int, *, resume: bool, still: bool
     ) -> None:
         """Claim messages without a key, from the start or from where an earlier claim has come to."""
         worker = self._worker(number)
@@ -107,7 +108,7 @@ class Workers(Base):
 
     @precondition(lambda self: self._open_claims)
     @rule(commit=st.booleans())
-    def end_claim(self, commit: bool) -> None:  # noqa: FBT001 - hypothesis calls it by name
+    def end_claim(self, *, commit: bool) -> None:
         """Let a claim that stood still commit, or its worker die."""
         claim = self._open_claims.pop()
         with closing(claim.connection):
@@ -120,20 +121,18 @@ class Workers(Base):
     @rule(
         number=NUMBERS,
         destination=DESTINATIONS,
-        choice=st.sampled_from(Choice),
+        choice=CHOICES,
         limit=st.integers(1, 5),
         free=st.integers(0, 5),
         resume=st.booleans(),
     )
     def claim_heads(
-        self, number: int, destination: str, choice: Choice, limit: int, free: int, resume: bool
+        self, number: int, destination: str, choice: Choice, limit: int, free: int, *, resume: bool
     ) -> None:
         """Claim heads of keys, from the first key or from where an earlier claim has come to."""
         worker = self._worker(number)
         after = worker.reached_key.get(destination, "") if resume else ""
-        claimed, reached = self.store.claim_heads(
-            destination, choice, limit=limit, free=free, lease=LEASE, after=after
-        )
+        claimed, reached = self.store.claim_heads(destination, choice, limit=limit, free=free, lease=LEASE, after=after)
         heads = self._heads(destination, choice, after, limit, reached)
         plan = self.oracle.claim_heads(heads, choice, free=free, token=next(self.fresh))
         plan.commit()
@@ -141,30 +140,40 @@ class Workers(Base):
         self._receive(worker, plan.token, claimed.messages)
         worker.reached_key[destination] = reached
 
-    @precondition(lambda self: any(worker.hands for worker in self._workers))
     @rule(
         number=NUMBERS,
-        places=PLACES,
-        outcomes=st.lists(st.sampled_from([*OUTCOMES]), min_size=4, max_size=4),
-        unsent=PLACES,
+        sent=SENT,
+        unsent=st.lists(PLACES, max_size=2),
         goes_on=st.sampled_from([True, True, False]),
         answered=st.sampled_from([True, True, False]),
     )
     def settle(
-        self, number: int, places: list[int], outcomes: list[str], unsent: list[int], goes_on: bool, answered: bool
+        self, number: int, sent: list[tuple[int, str]], unsent: list[int], *, goes_on: bool, answered: bool
     ) -> None:
         """Settle some of what a worker holds and give back some, whether or not its leases still run."""
-        worker = self._holder(number)
-        sent = worker.pick(places)
-        rest = [each for each in worker.pick(unsent) if each not in sent]
+        worker = self._busy(number)
+        places = worker.pick([place for place, _ in sent])
+        outcomes = [(worker.hands[place], _WORDS[word]) for place, (_, word) in zip(places, sent, strict=False)]
+        rest = [worker.hands[place] for place in worker.pick(unsent) if place not in places]
         succession = self.store.succession(LEASE) if goes_on else None
-        settlements = [(each, OUTCOMES[name]) for each, name in zip(sent, outcomes, strict=False)]
-        self._settle(worker, Group(settlements, rest, next(self.fresh), succession), answered=answered)
+        self._settle(worker, Group(outcomes, rest, next(self.fresh), succession), answered=answered)
+
+    @rule(number=NUMBERS, sent=SENT, goes_on=st.booleans())
+    def oversleep(self, number: int, sent: list[tuple[int, str]], *, goes_on: bool) -> None:
+        """Let a worker sleep through its leases; another takes over; then the first one settles after all."""
+        worker = self._busy(number)
+        self.end_leases([self.oracle.rows[each.id] for each in worker.hands if self.oracle.holds(self.held(each))])
+        self.agree()
+        self._claim_all((number + 1) % 3, Choice.ANY)
+        if worker.hands:
+            self.settle(number, sent, [], goes_on=goes_on, answered=True)
 
     @rule(number=NUMBERS)
     def crash(self, number: int) -> None:
-        """Let a worker be forgotten, and with it what it was about to say."""
+        """Let a worker die with all that it holds and was about to say, and its leases end."""
+        held = self._busy(number).hands
         self._workers[number] = Worker()
+        self.end_leases([self.oracle.rows[each.id] for each in held if self.oracle.holds(self.held(each))])
 
     def end_claims(self) -> None:
         """Roll back what is open."""
@@ -191,9 +200,19 @@ class Workers(Base):
         assert reached in suspects or (reached == "" and not suspects)
         return [suspects[reached]] if suspects else []
 
-    def _holder(self, number: int) -> Worker:
-        holding = [place for place, worker in enumerate(self._workers) if worker.hands]
-        return self._worker(number if number in holding else holding[0])
+    def _busy(self, number: int) -> Worker:
+        """Give a worker that holds messages, if there are any to be had: most runs would settle nothing else."""
+        worker = self._worker(number)
+        for choice in (Choice.ANY, Choice.SUSPECT):
+            if not worker.hands:
+                self._claim_all(number, choice)
+        return worker
+
+    def _claim_all(self, number: int, choice: Choice) -> None:
+        self.claim_heads(number, "overcentric", choice, 5, 5, resume=False)
+        self.agree()
+        self.claim(number, "overcentric", choice, 5, 5, resume=False, still=False)
+        self.agree()
 
     def _worker(self, number: int) -> Worker:
         """Give a worker; one whose last settle was not answered repeats that first."""

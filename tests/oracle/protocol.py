@@ -132,7 +132,7 @@ class Oracle:
     ) -> Settled:
         """Give back what was not sent, settle what was, and go on with the keys of what is settled."""
         for held in unsent:
-            if self._holds(held) and held.id not in self.locked:
+            if self.holds(held) and held.id not in self.locked:
                 self.rows[held.id].release()
         answer = Settled(set(), set(), set())
         ended: dict[str, list[str]] = {}
@@ -201,7 +201,8 @@ class Oracle:
         key = [row for row in self.rows.values() if (row.destination, row.key) == (head.destination, head.key)]
         return self.blocks and any(row.state is State.FAILED and row.place < head.place for row in key)
 
-    def _holds(self, held: Held) -> bool:
+    def holds(self, held: Held) -> bool:
+        """Whether a claim is still on its message, be it expired."""
         row = self.rows[held.id]
         return row.held and row.token == held.token
 
@@ -212,7 +213,9 @@ class Oracle:
         """Claim the next ones of keys: no suspects, and none that needs a free sender."""
         for destination, keys in ended.items():
             heads = [self.head(destination, key) for key in dict.fromkeys(keys)]
-            plan = _plan([row for row in heads if row is not None and self._can_succeed(row, token)], Choice.ANY, 0, token)
+            plan = _plan(
+                [row for row in heads if row is not None and self._can_succeed(row, token)], Choice.ANY, 0, token
+            )
             plan.commit()
             yield from plan.answer.taken
 
