@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest fuzz lint format docs bench bars constraints clean
+.PHONY: help demo test test-oldest fuzz chaos lint format docs bench bars constraints clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,12 @@ test-oldest: ## the tests that touch libraries, on the oldest versions that are 
 
 fuzz: $(VENV)/.ready ## the store against a model of its protocol, for FUZZ_SECONDS (300) on each database
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/python -m pytest -n 2 tests/test_store_stateful.py $(ARGS)
+
+DATABASE ?= postgresql
+MINUTES ?= 12
+
+chaos: $(VENV)/.ready ## faults against real workers, then the count (DATABASE=sqlite|postgresql|mariadb MINUTES=12 SEED=1)
+	PYTHONPATH=tests $(BIN)/python -m chaos --database $(DATABASE) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: $(VENV)/.ready ## ruff, mypy strict, the import contract
 	$(BIN)/ruff check .

@@ -1,0 +1,202 @@
+"""Whether the promise held: what was committed and rolled back, against what arrived and what the tables say."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from chaos.causes import Causes
+from chaos.destination import Reception
+from chaos.evidence import Evidence
+from chaos.ledger import Enqueued
+from chaos.plan import Kind
+
+MOST_ON_AVERAGE = 2.0
+"""Duplicates for each worker that a fault struck, on average."""
+
+
+class Violation(NamedTuple):
+    """One way in which the promise did not hold."""
+
+    what: str
+    id: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The count."""
+
+    violations: list[Violation]
+    duplicates: Counter[Kind]
+    """Receptions of what had been accepted before, by the fault that caused them."""
+    worst: dict[Kind, int]
+    """Most duplicates that one fault caused at one worker."""
+    resent: int
+    """Receptions after an answer that was none or no success."""
+    unexplained: list[str]
+    """Errors that producers saw and that no fault explains."""
+
+
+class Case:
+    """The evidence, arranged by message."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.causes = Causes(evidence.faults)
+        self.enqueued: dict[str, Enqueued] = {each.id: each for each in evidence.enqueued}
+        self.arrived: dict[str, list[Reception]] = defaultdict(list)
+        self.place: dict[str, int] = {}
+        """The place of each message's first reception in the order of arrival."""
+        for place, each in enumerate(evidence.receptions):
+            self.arrived[each.key].append(each)
+            self.place.setdefault(each.key, place)
+
+    def is_accepted(self, key: str) -> bool:
+        """Whether the destination said that it had processed it."""
+        return any(each.accepted for each in self.arrived.get(key, ()))
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Compare everything with everything."""
+    case = Case(evidence)
+    violations = [each for check in _CHECKS for each in check(case)]
+    causes = case.causes
+    for reception, cause in _repeats(case):
+        if cause is None:
+            detail = f"received again at {reception.at:.3f} by worker {reception.worker}, with no cause"
+            violations.append(Violation("duplicate without a cause", reception.key, detail))
+    violations += _too_many(case)
+    unexplained = [str(each.text) for each in evidence.troubles if not causes.explain(each)]
+    return Verdict(violations, causes.duplicates(), causes.worst(), causes.resent, unexplained)
+
+
+def _repeats(case: Case) -> Iterator[tuple[Reception, str | None]]:
+    """Every reception of a message after its first, and what caused it."""
+    for received in case.arrived.values():
+        for before, again in pairwise(received):
+            yield again, case.causes.of(before, again)
+
+
+def _lost(case: Case) -> Iterator[Violation]:
+    for each in case.evidence.enqueued:
+        if not each.committed:
+            continue
+        row = case.evidence.rows.get(each.id)
+        if row is None:
+            yield Violation("lost", each.id, "committed, and there is no row")
+        elif row.state == "pending":
+            yield Violation("still pending", each.id, "when the time to become clean was over")
+        elif row.state == "failed" and not row.failure_reason:
+            yield Violation("failed without a reason", each.id, "")
+        elif row.state == "delivered" and not case.is_accepted(each.id):
+            yield Violation("lost", each.id, "marked delivered, and the destination never accepted it")
+
+
+def _sent_after_rollback(case: Case) -> Iterator[Violation]:
+    for each in case.evidence.enqueued:
+        if not each.committed and each.id in case.arrived:
+            yield Violation("sent after rollback", each.id, each.how)
+        if not each.committed and each.id in case.evidence.rows:
+            yield Violation("there after rollback", each.id, each.how)
+
+
+def _never_enqueued(case: Case) -> Iterator[Violation]:
+    for key in {*case.arrived, *case.evidence.rows} - case.enqueued.keys():
+        yield Violation("never enqueued", key, "received, or in the table, and unknown to the producers")
+
+
+def _altered(case: Case) -> Iterator[Violation]:
+    keys: dict[str, str] = {}
+    for key, received in case.arrived.items():
+        if len({each.digest for each in received}) > 1:
+            yield Violation("other bytes", key, "received twice with different bodies")
+        ours = case.enqueued.get(key)
+        if ours and {each.marker for each in received} != {ours.marker}:
+            yield Violation("other bytes", key, "received with another message's body")
+        for each in {each.digest for each in received}:
+            if keys.setdefault(each, key) != key:
+                yield Violation("other key", key, f"the same bytes came as {keys[each]}")
+
+
+def _parked_twice(case: Case) -> Iterator[Violation]:
+    """What asked to be parked in doubt is sent again only after an answer that leaves none."""
+    for each in case.evidence.enqueued:
+        for before in case.arrived.get(each.id, ())[:-1] if each.park else ():
+            if before.answer != "429":
+                yield Violation("parked in doubt, and sent again", each.id, f"after {before.answer}")
+
+
+def _failed_for_nothing(case: Case) -> Iterator[Violation]:
+    """A message that is failed has met what its reason says."""
+    for key, row in case.evidence.rows.items():
+        ours = case.enqueued.get(key)
+        refused = any(each.answer == "422" for each in case.arrived.get(key, ()))
+        if row.failure_reason == "rejected" and not refused:
+            yield Violation("failed as rejected", key, "and the destination never refused it")
+        if row.failure_reason == "unknown" and ours is not None and not ours.park:
+            yield Violation("failed as unknown", key, "and it had not asked to be parked")
+        if row.state == "delivered" and refused:
+            yield Violation("marked delivered", key, "and the destination refused it")
+
+
+def _out_of_order(case: Case) -> Iterator[Violation]:
+    """Of two messages with a key, where the first was committed before the second was enqueued, the first arrives first."""
+    by_key: dict[str, list[Enqueued]] = defaultdict(list)
+    for each in case.evidence.enqueued:
+        if each.committed and each.ordering_key is not None:
+            by_key[each.ordering_key].append(each)
+    for sharing in by_key.values():
+        yield from _out_of_order_in(case, sharing)
+
+
+def _out_of_order_in(case: Case, messages: list[Enqueued]) -> Iterator[Violation]:
+    committed = sorted(messages, key=lambda each: each.ended)
+    never = len(case.evidence.receptions)
+    latest: tuple[int, str] = (-1, "")
+    """The latest first reception of those that were committed before the one that is looked at."""
+    following = iter(committed)
+    before = next(following, None)
+    for each in sorted(messages, key=lambda each: each.at):
+        while before is not None and before.ended < each.at:
+            if before.id in case.place or not _is_failed(case, before.id):
+                latest = max(latest, (case.place.get(before.id, never), before.id))
+            before = next(following, None)
+        if case.place.get(each.id, never) < latest[0]:
+            yield Violation("out of order", each.id, f"arrived before {latest[1]}, which was committed before it")
+
+
+def _is_failed(case: Case, key: str) -> bool:
+    row = case.evidence.rows.get(key)
+    return row is not None and row.state == "failed"
+
+
+def _too_many(case: Case) -> Iterator[Violation]:
+    """Of one crash: fewer than four times what may be in flight (docs/promise.md)."""
+    bound = 4 * case.evidence.concurrency
+    for kind, worst in case.causes.worst().items():
+        if worst >= bound:
+            yield Violation("too many duplicates", None, f"{worst} by one {kind} of one worker; the bound is {bound}")
+    struck, made = case.causes.struck(), sum(case.causes.duplicates().values())
+    if struck and made / struck > MOST_ON_AVERAGE:
+        yield Violation("too many duplicates", None, f"{made / struck:.2f} a fault on average")
+
+
+def _accidents(case: Case) -> Iterator[Violation]:
+    for each in case.evidence.accidents:
+        yield Violation("ended as it should not", None, each)
+
+
+_CHECKS: tuple[Callable[[Case], Iterator[Violation]], ...] = (
+    _lost,
+    _sent_after_rollback,
+    _never_enqueued,
+    _altered,
+    _parked_twice,
+    _failed_for_nothing,
+    _out_of_order,
+    _accidents,
+)
