@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, make_url, select
+from sqlalchemy import make_url
 
 from chaos.destination import Destination
 from chaos.evidence import Evidence, read_attempts, read_rows
@@ -21,9 +21,9 @@ from chaos.fleet import Fleet
 from chaos.ledger import Enqueued, Trouble, read
 from chaos.loop import LoopThread
 from chaos.plan import Kind, Plan
+from chaos.pressure import pending, pressure
 from chaos.producer import Orders, metadata
 from chaos.proxy import Proxy
-from outbox.schema import message
 from outbox.store import requirements
 from support.databases import Database, build_schema, sqlite_database
 from support.project import ROOT
@@ -34,8 +34,6 @@ CLEAN_SECONDS = 90.0
 
 _OVERTIME = 1.5
 """How much longer than planned the faults may take on a slow machine; those that are left then are not done."""
-
-_KEYED = False
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mariadb": "pymysql"}
 _SERVERS: dict[str, type[Server]] = {"postgresql": PostgresServer, "mariadb": MariaServer}
@@ -64,9 +62,9 @@ def run(plan: Plan, folder: Path) -> Result:
         database = stack.enter_context(_database(plan.kind, folder))
         scene = stack.enter_context(_scene(plan, database, folder))
         skipped = _impossible(scene)
-        with _producers(scene, folder) as ledgers:
+        with pressure(database.engine, folder / "enough"), _producers(scene, folder) as ledgers:
             faults = _strike(scene, skipped)
-        backlog, seconds_to_clean = _pending(scene.database), _become_clean(scene)
+        backlog, seconds_to_clean = pending(scene.database.engine), _become_clean(scene)
         for slot in scene.fleet.slots:
             scene.fleet.stop(slot)
         scene.loop.check()
@@ -167,8 +165,8 @@ def _producers(scene: Scene, folder: Path) -> Iterator[list[Path]]:
                 seed=f"{plan.seed}:producer:{number}",
                 url=_through(proxy, url),
                 ledger=str(ledgers[-1]),
+                enough=str(folder / "enough"),
                 rate=plan.events / plan.seconds / plan.producers,
-                keyed=_KEYED,
             )
             with (folder / f"producer-{number}.log").open("wb") as log:
                 processes.append(subprocess.Popen(told.command(), env=surroundings, stdout=log, stderr=log))
@@ -207,15 +205,10 @@ def _strike_kind(scene: Scene, kind: Kind, began: float) -> list[Fault]:
 def _become_clean(scene: Scene) -> float:
     """Seconds until nothing is pending, once all workers run and nobody hurts them."""
     began = time.monotonic()
-    while _pending(scene.database) and time.monotonic() - began < CLEAN_SECONDS:
+    while pending(scene.database.engine) and time.monotonic() - began < CLEAN_SECONDS:
         scene.fleet.revive()
         time.sleep(0.05)
     return time.monotonic() - began
-
-
-def _pending(database: Database) -> int:
-    with database.engine.connect() as connection:
-        return connection.execute(select(func.count()).where(message.c.state == "pending")).scalar_one()
 
 
 def _evidence(scene: Scene, ledgers: list[Path], faults: list[Fault]) -> Evidence:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from chaos.destination import Reception
 from chaos.faults.scene import Fault
 from chaos.ledger import Trouble
-from chaos.plan import CUTTING, Kind
+from chaos.plan import CUTTING, LEASE_SECONDS, Kind
 
 _READING_SECONDS = 1.0
-"""How long a POST may lie in the destination's socket before it is read and noted: its worker may be dead by then."""
+"""How long after a fault a POST may be noted that had begun before: in the destination's socket, or as a try that goes on."""
 _NOTICING_SECONDS = 2.0
 """How long a producer may take to notice a fault that is over."""
 
@@ -33,8 +33,10 @@ class Causes:
         if not before.accepted:
             self.resent += 1
             return before.answer
+        # A settle that nothing hinders is written long before the lease ends.
+        latest = min(again.at, before.at + LEASE_SECONDS)
         for fault in self._by_worker[before.worker]:
-            if fault.began <= again.at and fault.ended >= before.at - _READING_SECONDS:
+            if fault.began <= latest and fault.ended >= before.at - _READING_SECONDS:
                 self._counts[fault, before.worker] += 1
                 return fault.kind
         return None

@@ -45,9 +45,10 @@ class Orders:
     seed: str
     url: str
     ledger: str
+    enough: str
+    """While there is a file of this name it rests."""
     rate: float
     """Committed events per second that it aims for."""
-    keyed: bool
 
     def command(self) -> list[str]:
         """The process to start."""
@@ -76,13 +77,15 @@ class Producer:
             self._once: 14,
             self._parked: 6,
             self._bulk: 6,
-            self._keyed: 20 if self._told.keyed else 0,
+            self._keyed: 20,
         }
-        began = time.monotonic()
+        began, enough = time.monotonic(), Path(self._told.enough)
         while not self.stopping.is_set():
             (story,) = self._chance.choices([*stories], [*stories.values()])
             story()
             self.stopping.wait(began + self._committed / self._told.rate - time.monotonic())
+            while enough.exists() and not self.stopping.wait(0.05):
+                pass
         self._engine.dispose()
         self._ledger.close()
 
@@ -113,10 +116,18 @@ class Producer:
         self._transact(script, commit=commit)
 
     def _keyed(self) -> None:
-        """Keys of its own, and keys that all producers share."""
+        """With ordering keys: some of its own, and some that all producers share."""
         owner = self._chance.choice([f"own-{self._told.number}", "shared"])
-        key = f"{owner}-{self._chance.randrange(4)}"
-        self._transact(lambda work: work.enqueue(self._some(), ordering_key=key), commit=self._chance.random() < 0.9)
+        keys = [f"{owner}-{self._chance.randrange(4)}" for _ in range(self._chance.choice([1, 1, 2, 3, 20]))]
+
+        def script(work: Work) -> None:
+            if len(keys) > 3:
+                work.enqueue_many(len(keys), ordering_keys=keys)
+            else:
+                for each in keys:
+                    work.enqueue(ordering_key=each)
+
+        self._transact(script, commit=self._chance.random() < 0.9)
 
     def _once(self) -> None:
         """A webhook: the whole transaction again, with the same key, until COMMIT has returned; at times once more."""

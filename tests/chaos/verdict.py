@@ -17,6 +17,9 @@ from chaos.plan import Kind
 MOST_ON_AVERAGE = 2.0
 """Duplicates for each worker that a fault struck, on average."""
 
+ENOUGH_FOR_AN_AVERAGE = 100
+"""Workers struck; of fewer an average says little."""
+
 
 class Violation(NamedTuple):
     """One way in which the promise did not hold."""
@@ -169,6 +172,22 @@ def _out_of_order_in(case: Case, messages: list[Enqueued]) -> Iterator[Violation
             yield Violation("out of order", each.id, f"arrived before {latest[1]}, which was committed before it")
 
 
+def _out_of_order_within(case: Case) -> Iterator[Violation]:
+    """Messages with a key that one transaction wrote arrive in the order of the calls."""
+    previous: dict[tuple[str, str], str] = {}
+    never = len(case.evidence.receptions)
+    for each in case.evidence.enqueued:
+        if not each.committed or each.ordering_key is None:
+            continue
+        transaction = each.marker.rpartition("-")[0], each.ordering_key
+        before = previous.get(transaction)
+        if before in case.place and case.place.get(each.id, never) < case.place[before]:
+            yield Violation(
+                "out of order", each.id, f"arrived before {before}, which the same transaction wrote before it"
+            )
+        previous[transaction] = each.id
+
+
 def _is_failed(case: Case, key: str) -> bool:
     row = case.evidence.rows.get(key)
     return row is not None and row.state == "failed"
@@ -181,7 +200,7 @@ def _too_many(case: Case) -> Iterator[Violation]:
         if worst >= bound:
             yield Violation("too many duplicates", None, f"{worst} by one {kind} of one worker; the bound is {bound}")
     struck, made = case.causes.struck(), sum(case.causes.duplicates().values())
-    if struck and made / struck > MOST_ON_AVERAGE:
+    if struck >= ENOUGH_FOR_AN_AVERAGE and made / struck > MOST_ON_AVERAGE:
         yield Violation("too many duplicates", None, f"{made / struck:.2f} a fault on average")
 
 
@@ -198,5 +217,6 @@ _CHECKS: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     _parked_twice,
     _failed_for_nothing,
     _out_of_order,
+    _out_of_order_within,
     _accidents,
 )

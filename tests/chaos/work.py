@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -41,13 +41,13 @@ class Work:
             made = outbox.enqueue(self.session, _event(marker), **options)
             self.kept.append(Made(str(made), marker, at, asked))
 
-    def enqueue_many(self, size: int) -> None:
+    def enqueue_many(self, size: int, ordering_keys: Sequence[str] | None = None) -> None:
         """Enqueue many at once."""
         markers, at = [self._marker() for _ in range(size)], time.monotonic()
-        made = outbox.enqueue_many(self.session, [_event(each) for each in markers])
-        self.kept += [
-            Made(str(each), marker, at, (None, None, False)) for each, marker in zip(made, markers, strict=True)
-        ]
+        made = outbox.enqueue_many(self.session, [_event(each) for each in markers], ordering_keys=ordering_keys)
+        keys: Sequence[str | None] = ordering_keys or [None] * size
+        for identity, marker, key in zip(made, markers, keys, strict=True):
+            self.kept.append(Made(str(identity), marker, at, (None, key, False)))
 
     @contextmanager
     def savepoint(self, *, keep: bool) -> Iterator[None]:
