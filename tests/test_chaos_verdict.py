@@ -177,6 +177,21 @@ def test_too_many_duplicates(faults: int, duplicates: int) -> None:
     assert [each.what for each in judge(evidence).violations] == ["too many duplicates"]
 
 
+def test_a_slow_machine_is_no_violation() -> None:
+    """Where workers did not keep pace they were struck with all hands full: the average is not judged."""
+    kills = [fault(Kind.KILL, 1.1, worker=number) for number in range(ENOUGH_FOR_AN_AVERAGE)]
+    names = [f"{kill}-{number}" for kill in range(len(kills)) for number in range(3)]
+    slow = Evidence(
+        enqueued=[enqueued(each, 0.0) for each in names],
+        receptions=[received(each, at, worker=int(each.split("-")[0])) for at in (1.0, 4.0) for each in names],
+        rows={each: Row("delivered") for each in names},
+        faults=kills,
+        rested=0.5,
+    )
+    assert judge(slow).violations == []
+    assert judge(replace(slow, rested=0.0)).violations != []
+
+
 def test_errors_that_no_fault_explains_are_counted() -> None:
     """A broken connection of a producer is explained by a fault that struck it, and by no other."""
     trouble = Trouble(6.7, 6.9, 0, "connection", "server closed the connection")

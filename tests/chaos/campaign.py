@@ -21,7 +21,7 @@ from chaos.fleet import Fleet
 from chaos.ledger import Enqueued, Trouble, read
 from chaos.loop import LoopThread
 from chaos.plan import Kind, Plan
-from chaos.pressure import pending, pressure
+from chaos.pressure import Pressure, pending
 from chaos.producer import Orders, metadata
 from chaos.proxy import Proxy
 from outbox.store import requirements
@@ -62,7 +62,8 @@ def run(plan: Plan, folder: Path) -> Result:
         database = stack.enter_context(_database(plan.kind, folder))
         scene = stack.enter_context(_scene(plan, database, folder))
         skipped = _impossible(scene)
-        with pressure(database.engine, folder / "enough"), _producers(scene, folder) as ledgers:
+        pressure = Pressure(database.engine, folder / "enough")
+        with pressure, _producers(scene, folder) as ledgers:
             faults = _strike(scene, skipped)
         backlog, seconds_to_clean = pending(scene.database.engine), _become_clean(scene)
         for slot in scene.fleet.slots:
@@ -72,7 +73,7 @@ def run(plan: Plan, folder: Path) -> Result:
             name, version = requirements.server_version(connection)
         return Result(
             plan=plan,
-            evidence=_evidence(scene, ledgers, faults),
+            evidence=_evidence(scene, ledgers, faults, pressure.share),
             skipped=skipped,
             backlog=backlog,
             seconds_to_clean=seconds_to_clean,
@@ -211,7 +212,7 @@ def _become_clean(scene: Scene) -> float:
     return time.monotonic() - began
 
 
-def _evidence(scene: Scene, ledgers: list[Path], faults: list[Fault]) -> Evidence:
+def _evidence(scene: Scene, ledgers: list[Path], faults: list[Fault], rested: float) -> Evidence:
     entries = [entry for each in ledgers for entry in read(each)]
     engine = scene.database.engine
     return Evidence(
@@ -223,4 +224,5 @@ def _evidence(scene: Scene, ledgers: list[Path], faults: list[Fault]) -> Evidenc
         faults=faults,
         accidents=scene.fleet.accidents,
         concurrency=scene.plan.concurrency,
+        rested=rested,
     )

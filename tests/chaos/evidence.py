@@ -38,6 +38,8 @@ class Evidence:
     accidents: Sequence[str] = ()
     """Processes that ended as they should not."""
     concurrency: int = 8
+    rested: float = 0.0
+    """The share of the time in which producers had to rest, because the workers did not keep pace."""
     attempts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The log of attempts of each message, as text."""
 

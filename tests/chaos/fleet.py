@@ -142,7 +142,7 @@ class Fleet:
     @contextmanager
     def hold(self, chance: random.Random) -> Iterator[Slot]:
         """Have a slot for oneself; most often one whose worker has been sending for a while."""
-        slot = self._take(chance, sending=chance.uniform(0.0, 1.0) if chance.random() < 0.9 else None)
+        slot = self._take(chance, sending=chance.uniform(0.0, 3.0) if chance.random() < 0.9 else None)
         try:
             yield slot
         finally:

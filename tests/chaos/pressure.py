@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
 from outbox.schema import message
 
-_MOST = 200
+_MOST = 500
 _LOOK_SECONDS = 0.3
 
 
@@ -22,27 +22,37 @@ def pending(engine: Engine) -> int:
         return connection.execute(select(func.count()).where(message.c.state == "pending")).scalar_one()
 
 
-@contextmanager
-def pressure(engine: Engine, enough: Path) -> Iterator[None]:
-    """Keep a file there while more are pending than workers take at once, until the block ends."""
-    ending = threading.Event()
+class Pressure:
+    """`with Pressure(engine, path)`: keeps a file there while too much is pending."""
 
-    def watch() -> None:
-        while not ending.wait(_LOOK_SECONDS):
-            try:
-                is_enough = pending(engine) > _MOST
-            except DBAPIError:  # it is being hurt: as before, then
-                continue
-            if is_enough:
-                enough.touch()
-            else:
-                enough.unlink(missing_ok=True)
+    def __init__(self, engine: Engine, enough: Path) -> None:
+        self._engine = engine
+        self._enough = enough
+        self._looks = 0
+        self._rests = 0
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="chaos-pressure")
 
-    thread = threading.Thread(target=watch, name="chaos-pressure")
-    thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        thread.join()
-        enough.unlink(missing_ok=True)
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._enough.unlink(missing_ok=True)
+
+    @property
+    def share(self) -> float:
+        """The share of the time in which producers had to rest."""
+        return self._rests / max(1, self._looks)
+
+    def _watch(self) -> None:
+        while not self._ending.wait(_LOOK_SECONDS):
+            with suppress(DBAPIError):  # it is being hurt: as before, then
+                if pending(self._engine) > _MOST:
+                    self._enough.touch()
+                else:
+                    self._enough.unlink(missing_ok=True)
+            self._looks += 1
+            self._rests += self._enough.exists()

@@ -10,7 +10,7 @@ import sqlalchemy
 
 from chaos.campaign import Result
 from chaos.plan import CUTTING, Kind
-from chaos.verdict import Verdict
+from chaos.verdict import KEPT_PACE, Verdict
 from outbox._version import __version__
 
 _WIDTH = 26
@@ -55,6 +55,8 @@ def _figures(result: Result, verdict: Verdict) -> Iterator[tuple[str, object]]:
     yield "received", f"{len(evidence.receptions)} ({_counted(Counter(each.answer for each in evidence.receptions))})"
     yield "sent again after no 200", verdict.resent
     yield "duplicates", sum(verdict.duplicates.values())
+    slow = ": too slow a machine to judge the average of duplicates" if evidence.rested > KEPT_PACE else ""
+    yield "producers rested", f"{evidence.rested:.0%} of the time{slow}"
     yield "messages", _counted(states)
     yield "lost", found["lost"] + found["still pending"]
     yield "sent after rollback", found["sent after rollback"]
