@@ -121,6 +121,10 @@ FORGED = {
         replace(TRUE, receptions=[TRUE.receptions[1], TRUE.receptions[0], *TRUE.receptions[2:]]),
         "out of order",
     ),
+    "the second while the first waited to be tried again": (
+        replace(TRUE, receptions=[received("first", 1.5, answer="503"), TRUE.receptions[1], *TRUE.receptions]),
+        "out of order",
+    ),
     "the second, and never the first": (without_received("first"), "out of order"),
     "out of order within a transaction": (
         replace(

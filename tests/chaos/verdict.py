@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
-from chaos.causes import Causes
+from chaos.case import Case, Violation
 from chaos.destination import Reception
 from chaos.evidence import Evidence
-from chaos.ledger import Enqueued
+from chaos.order import out_of_order
 from chaos.plan import Kind
 
 MOST_ON_AVERAGE = 2.0
@@ -22,14 +21,6 @@ ENOUGH_FOR_AN_AVERAGE = 100
 
 KEPT_PACE = 0.1
 """The share of the time in which producers may rest. On a slower machine each kill meets a worker that has all hands full."""
-
-
-class Violation(NamedTuple):
-    """One way in which the promise did not hold."""
-
-    what: str
-    id: str | None
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +36,6 @@ class Verdict:
     """Receptions after an answer that was none or no success."""
     unexplained: list[str]
     """Errors that producers saw and that no fault explains."""
-
-
-class Case:
-    """The evidence, arranged by message."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence = evidence
-        self.causes = Causes(evidence.faults)
-        self.enqueued: dict[str, Enqueued] = {each.id: each for each in evidence.enqueued}
-        self.arrived: dict[str, list[Reception]] = defaultdict(list)
-        self.place: dict[str, int] = {}
-        """The place of each message's first reception in the order of arrival."""
-        for place, each in enumerate(evidence.receptions):
-            self.arrived[each.key].append(each)
-            self.place.setdefault(each.key, place)
-
-    def is_accepted(self, key: str) -> bool:
-        """Whether the destination said that it had processed it."""
-        return any(each.accepted for each in self.arrived.get(key, ()))
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -149,53 +121,6 @@ def _failed_for_nothing(case: Case) -> Iterator[Violation]:
             yield Violation("marked delivered", key, "and the destination refused it")
 
 
-def _out_of_order(case: Case) -> Iterator[Violation]:
-    """Of two messages with a key, where the first was committed before the second was enqueued, the first arrives first."""
-    by_key: dict[str, list[Enqueued]] = defaultdict(list)
-    for each in case.evidence.enqueued:
-        if each.committed and each.ordering_key is not None:
-            by_key[each.ordering_key].append(each)
-    for sharing in by_key.values():
-        yield from _out_of_order_in(case, sharing)
-
-
-def _out_of_order_in(case: Case, messages: list[Enqueued]) -> Iterator[Violation]:
-    committed = sorted(messages, key=lambda each: each.ended)
-    never = len(case.evidence.receptions)
-    latest: tuple[int, str] = (-1, "")
-    """The latest first reception of those that were committed before the one that is looked at."""
-    following = iter(committed)
-    before = next(following, None)
-    for each in sorted(messages, key=lambda each: each.at):
-        while before is not None and before.ended < each.at:
-            if before.id in case.place or not _is_failed(case, before.id):
-                latest = max(latest, (case.place.get(before.id, never), before.id))
-            before = next(following, None)
-        if case.place.get(each.id, never) < latest[0]:
-            yield Violation("out of order", each.id, f"arrived before {latest[1]}, which was committed before it")
-
-
-def _out_of_order_within(case: Case) -> Iterator[Violation]:
-    """Messages with a key that one transaction wrote arrive in the order of the calls."""
-    previous: dict[tuple[str, str], str] = {}
-    never = len(case.evidence.receptions)
-    for each in case.evidence.enqueued:
-        if not each.committed or each.ordering_key is None:
-            continue
-        transaction = each.marker.rpartition("-")[0], each.ordering_key
-        before = previous.get(transaction)
-        if before in case.place and case.place.get(each.id, never) < case.place[before]:
-            yield Violation(
-                "out of order", each.id, f"arrived before {before}, which the same transaction wrote before it"
-            )
-        previous[transaction] = each.id
-
-
-def _is_failed(case: Case, key: str) -> bool:
-    row = case.evidence.rows.get(key)
-    return row is not None and row.state == "failed"
-
-
 def _too_many(case: Case) -> Iterator[Violation]:
     """Of one crash: fewer than four times what may be in flight (docs/promise.md)."""
     bound = 4 * case.evidence.concurrency
@@ -220,7 +145,6 @@ _CHECKS: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     _altered,
     _parked_twice,
     _failed_for_nothing,
-    _out_of_order,
-    _out_of_order_within,
+    out_of_order,
     _accidents,
 )
