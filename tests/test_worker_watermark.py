@@ -76,12 +76,12 @@ def test_a_turn_takes_a_twentieth_of_the_time(clock: Clock) -> None:
     """The first comes at once; after one that took a second the next comes nineteen seconds later."""
     clock.now = 0.0
     turn = Turn(0.25)
-    assert turn.has_come
+    assert turn.has_come()
     clock.spend(turn, 1.0)
     clock.now = 19.9
-    assert not turn.has_come
+    assert not turn.has_come()
     clock.now = 20.0
-    assert turn.has_come
+    assert turn.has_come()
 
 
 def test_quick_looks_behind_come_often_and_not_always(clock: Clock) -> None:
@@ -142,20 +142,20 @@ def test_what_was_left_for_a_free_sender_is_seen_again(clock: Clock) -> None:
 def test_looks_go_round_the_keys(clock: Clock) -> None:
     """A look that found something is followed by the next at once; one that did not waits for its turn."""
     ring = Ring()
-    assert (ring.has_come, ring.after) == (True, "")
+    assert (ring.has_come(), ring.after) == (True, "")
     clock.spend(ring.turn, 0.0)
     clock.now += 0.04
-    assert not ring.has_come
+    assert not ring.has_come()
     clock.now += 0.02
-    assert ring.has_come
+    assert ring.has_come()
     clock.spend(ring.turn, 0.1)
-    assert not ring.has_come
+    assert not ring.has_come()
     ring.advance(Claimed(("found",)), "m")  # type: ignore[arg-type]
-    assert (ring.has_come, ring.after) == (True, "m")
+    assert (ring.has_come(), ring.after) == (True, "m")
     ring.advance(Claimed(()), "")
-    assert (ring.has_come, ring.after) == (False, "")
+    assert (ring.has_come(), ring.after) == (False, "")
     clock.now += 2
-    assert ring.has_come
+    assert ring.has_come()
 
 
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)

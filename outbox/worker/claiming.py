@@ -97,7 +97,7 @@ class Claimer:
             return Found.NOTHING
         choice = Choice.CALM if self._suspects else Choice.ANY
         parts = []
-        if self._ring.has_come:
+        if self._ring.has_come():
             parts.append(await self._claim_around(choice, max(1, wanted // 2), senders))
             wanted -= len(parts[0].messages)
         if wanted > 0:

@@ -27,7 +27,6 @@ class Turn:
         self._shortest = shortest
         self._next = 0.0
 
-    @property
     def has_come(self) -> bool:
         """Whether it is time."""
         return lease_clock() >= self._next
@@ -50,9 +49,9 @@ class Watermark:
 
     def start(self) -> tuple[Position | None, Turn]:
         """Where to begin now (None: at the start), and the turn that this takes."""
-        if self._mark is None or self._sweep.has_come:
+        if self._mark is None or self._sweep.has_come():
             return None, self._sweep
-        if self._look_back.has_come:
+        if self._look_back.has_come():
             return self._mark.earlier(LOOK_BACK_SECONDS), self._look_back
         return self._mark, self._onward
 
@@ -75,10 +74,9 @@ class Ring:
         self.turn = Turn(0.05)
         self._yields = False
 
-    @property
     def has_come(self) -> bool:
         """Whether to look at some keys: at once while that finds something."""
-        return self._yields or self.turn.has_come
+        return self._yields or self.turn.has_come()
 
     def advance(self, claimed: Claimed, reached: str) -> None:
         """Take in what a look found."""

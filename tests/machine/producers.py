@@ -88,7 +88,7 @@ class Producers(Base):
             self._end(slot, commit=False)
 
     def _enqueue(self, producer: Producer, wishes: list[Wish]) -> None:
-        for wish in [wish for wish in wishes for _ in range(wish.times)]:
+        for wish in [each for each in wishes for _ in range(each.times)]:
             name = f"event_{next(self.ledger.moments)}"
             if wish.destination == "overcentric":
                 self._enqueue_one(producer, self._without_waits(producer, wish), name)
