@@ -26,6 +26,16 @@ def test_the_longest_due_come_first_and_no_more_than_asked_for(database: Databas
     assert [each.id for each in claim(database, 4)] == ids[8:]
 
 
+def test_a_claim_tells_whether_there_may_be_more(database: Database) -> None:
+    """There may be more behind a claim that came to its limit, and nothing behind one that did not."""
+    ids = put(database, 6)
+    with closing(Store(database.engine)) as store:
+        claims = [store.claim("overcentric", Choice.ANY, limit=limit, free=10, lease=LEASE) for limit in (3, 4, 4)]
+    assert [[each.id for each in claimed.messages] for claimed in claims] == [ids[:3], ids[3:], []]
+    assert [claimed.more for claimed in claims] == [True, False, False]
+    assert not any(claimed.suspects or claimed.left for claimed in claims)
+
+
 def test_a_claimed_message_carries_what_sending_needs(database: Database) -> None:
     """What was enqueued comes out of the claim as it went in, with a lease measured from before the claim."""
     (identity,) = put(database, name="plan_changed", body='{"a":"\\u00e9"}', on_unknown="park")

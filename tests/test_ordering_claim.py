@@ -67,6 +67,16 @@ def test_heads_of_many_keys_are_claimed_in_turns(database: Database) -> None:
     assert turns[2][0] == [ids["e"]]
 
 
+def test_a_claim_of_heads_tells_of_what_it_left_for_a_free_sender(database: Database) -> None:
+    """A head to be parked in doubt is claimed only for a free sender; otherwise the claim tells that it is there."""
+    (parked,) = put(database, ordering_key="a", on_unknown="park")
+    with closing(Store(database.engine)) as store:
+        claims = [store.claim_heads("overcentric", Choice.ANY, limit=2, free=free, lease=LEASE)[0] for free in (0, 1)]
+    assert [names(list(claimed.messages)) for claimed in claims] == [[], [parked]]
+    assert [claimed.left for claimed in claims] == [True, False]
+    assert not any(claimed.more or claimed.suspects for claimed in claims)
+
+
 def test_a_long_key_does_not_hide_those_behind_it(database: Database) -> None:
     """However many messages a key has, a few looks come to the keys behind it."""
     rows = [
