@@ -10,7 +10,9 @@ from sqlalchemy import insert, update
 
 from outbox.message import Delivered, Failed, FailureReason, Message, Outcome, Retry
 from outbox.schema import FOREVER, destination, message, utc_after
-from outbox.store import Choice, Settled, Store
+from outbox.store import Choice, Claimed, Settled, Store
+from outbox.store.claim import claim_heads
+from outbox.store.engine import write_transaction
 from support.databases import Database
 from support.rows import LEASE, an_attempt, expire, look, put
 
@@ -108,6 +110,18 @@ def test_settling_a_head_claims_its_successor(database: Database, outcome: Outco
     (last,) = settle(database, (successor, outcome)).successors
     assert last.id == third
     assert settle(database, (last, outcome)).successors == []
+
+
+@pytest.mark.parametrize(
+    "outcome", [Delivered(200), FAILED, Retry(60.0, an_attempt())], ids=["delivered", "failed", "to be tried again"]
+)
+def test_a_head_that_another_has_settled_since_the_look_is_left(database: Database, outcome: Outcome) -> None:
+    """Between the look at the keys and the claim another worker may claim and settle a head: that counts."""
+    (identity,) = put(database, ordering_key="a")
+    (held,) = heads(database)
+    assert settle(database, (held, outcome)).lost == []
+    with database.engine.connect() as connection, write_transaction(connection).begin():
+        assert claim_heads(connection, "overcentric", Choice.ANY, [identity], free=10, lease=LEASE) == Claimed([])
 
 
 def test_a_head_that_waits_for_its_next_attempt_keeps_its_place(database: Database) -> None:

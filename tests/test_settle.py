@@ -103,6 +103,19 @@ def test_a_late_settle_changes_nothing(database: Database, late: Settlement, *, 
     assert fresh.id != mine.id
 
 
+@pytest.mark.parametrize("late", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+def test_a_settle_of_what_was_given_up_is_late(database: Database, late: Settlement) -> None:
+    """A worker whose message was failed because it seemed lost learns that, and the row stays failed."""
+    put(database, on_unknown="park")
+    (mine,) = claim(database)
+    expire(database)
+    assert claim(database) == []
+    before = look(database, mine.id)
+    result = settle(database, (mine, late))  # type: ignore[arg-type]
+    assert [each.id for each, _ in result.lost] == [mine.id]
+    assert look(database, mine.id) == before
+
+
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
 def test_a_settle_may_be_repeated(database: Database, outcome: Settlement) -> None:
     """After a COMMIT whose answer was lost the same settle is written again: it changes nothing and is not called lost."""
