@@ -15,7 +15,7 @@ from outbox.store.evidence import Chosen, last_words
 from outbox.store.statements import IS_DUE, IS_FREE, IS_HELD, IS_PENDING, IS_UNKEYED, id_among, text_id
 from outbox.store.writes import write_failed
 
-NEEDED = (message.c.name, message.c.body, message.c.attempts, message.c.on_unknown, (~IS_UNKEYED).label("keyed"))
+NEEDED = (message.c.name, message.c.body, message.c.attempts, message.c.on_unknown, ~IS_UNKEYED)
 """What sending needs, behind the id, in the order of `Message`."""
 
 # A claim that is repeated because the answer to its COMMIT was lost finds its own rows, and is no evidence.
