@@ -128,8 +128,22 @@ def test_a_head_that_waits_for_its_next_attempt_keeps_its_place(database: Databa
     """While the head is to be tried again later, nothing of its key is sent."""
     put(database, 2, ordering_key="a")
     (head,) = heads(database)
+    assert settle(database, (head, Retry(0.0, an_attempt(), charged=False))).successors == []
+    (head,) = heads(database)
     assert settle(database, (head, Retry(60.0, an_attempt()))).successors == []
     assert heads(database) == []
+
+
+def test_a_key_is_one_of_its_destination(database: Database) -> None:
+    """Keys of the same name at two destinations do not wait for each other; a settle claims the next one of each."""
+    here = put(database, 2, ordering_key="a")
+    there = put(database, 2, ordering_key="a", destination="elsewhere")
+    held = heads(database)
+    with closing(Store(database.engine)) as store:
+        held += store.claim_heads("elsewhere", Choice.ANY, limit=10, free=10, lease=LEASE)[0].messages
+    assert names(held) == [here[0], there[0]]
+    successors = settle(database, *[(each, Delivered(200)) for each in held]).successors
+    assert [(each.id, each.destination) for each in successors] == [(here[1], "overcentric"), (there[1], "elsewhere")]
 
 
 def test_a_late_commit_becomes_the_head(database: Database) -> None:
