@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from outbox.message import Claim, Failed, Message, Outcome, Retry
+from outbox.message import Claim, Message, Outcome, Retry
 from outbox.store.evidence import Choice, choose
 from outbox.store.heads import find_successors
 from outbox.store.take import lock_among, take
@@ -37,7 +37,7 @@ def succeed(
     """
     ended: dict[str, list[str]] = defaultdict(list)
     for message, outcome in settled:
-        if message.keyed and not isinstance(outcome, Retry) and not (succession.blocks and isinstance(outcome, Failed)):
+        if message.keyed and not isinstance(outcome, Retry):
             ended[message.destination].append(message.id)
     successors: list[Message] = []
     for destination, ids in ended.items():
