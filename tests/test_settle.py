@@ -7,10 +7,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from outbox.message import Delivered, Failed, FailureReason, Message, Retry
-from outbox.schema import message
+from outbox.schema import message, utc_after
 from outbox.store import Settled, Settlement, Store
 from outbox.store.writes import UNRECORDABLE
 from support.databases import Database
@@ -23,13 +23,13 @@ def settle(database: Database, *outcomes: Settlement, unsent: tuple[Message, ...
 
 
 def test_delivered(database: Database) -> None:
-    """A delivered message is settled with the answer's status, and nobody holds it."""
-    ids = put(database, 3)
+    """A delivered message is settled with the answer's status; nobody holds it, and no earlier error stays."""
+    ids = put(database, 3, last_status=500, last_error="HTTP 500")
     result = settle(database, *[(each, Delivered(202)) for each in claim(database)])
     assert result == Settled([], [])
     for identity in ids:
         row = look(database, identity)
-        assert (row.state, row.last_status, row.attempts) == ("delivered", 202, 0)
+        assert (row.state, row.last_status, row.last_error, row.attempts) == ("delivered", 202, None, 0)
         assert row.claimed_until is None
         assert row.settled_at >= row.created_at
 
@@ -101,6 +101,21 @@ def test_a_late_settle_changes_nothing(database: Database, late: Settlement, *, 
     assert look(database, mine.id) == before
     assert attempts(database, mine.id) == []
     assert fresh.id != mine.id
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+def test_a_lost_message_does_not_hold_up_its_group(database: Database, outcome: Settlement) -> None:
+    """Of two messages of one claim the one that was lost is told, and the other is settled once and for all."""
+    put(database, 2)
+    mine, other = claim(database)
+    with database.engine.begin() as connection:
+        expired = update(message).where(message.c.id == UUID(mine.id))
+        connection.execute(expired.values(claimed_until=utc_after(-1)))
+    assert [each.id for each in claim(database)] == [mine.id]
+    result = settle(database, (mine, outcome), (other, outcome))  # type: ignore[arg-type]
+    assert ([each.id for each, _ in result.lost], result.locked) == ([mine.id], [])
+    assert look(database, other.id).claimed_until is None
+    assert look(database, mine.id).claimed_until is not None
 
 
 @pytest.mark.parametrize("late", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
