@@ -88,13 +88,12 @@ def _sort_out(connection: Connection, token: UUID, group: Sequence[Settlement], 
     lost, locked = missed
     ids = [settlement[0].id for settlement in group]
     rows = connection.execute(_look(connection.dialect.name), {"ids": ids, "token": token}).all()
-    still_held = {row.id for row in rows if row.held}
-    landed = {row.id for row in rows if not row.held}
+    still_held = {row.id: row.held for row in rows}
     for settlement in group:
-        if settlement[0].id in still_held:
-            locked.append(settlement)
-        elif settlement[0].id not in landed:
+        if settlement[0].id not in still_held:
             lost.append(settlement)
+        elif still_held[settlement[0].id]:
+            locked.append(settlement)
 
 
 @functools.cache
