@@ -38,13 +38,13 @@ def test_to_be_tried_again(database: Database) -> None:
     """A rescheduled message is due after its delay, charged one attempt, and the attempt is on record."""
     (identity,) = put(database)
     (held,) = claim(database)
-    settle(database, (held, Retry(90.0, an_attempt(began=held.claim.until - 60))))
+    settle(database, (held, Retry(90.0, an_attempt(began=held.claim.until - 60, duration=12.3454))))
     row = look(database, identity)
     assert (row.state, row.attempts, row.last_status, row.last_error) == ("pending", 1, 500, "HTTP 500")
     assert row.claimed_until is None
     (logged,) = attempts(database, identity)
     assert timedelta(seconds=88) < row.due_at - logged.started_at < timedelta(seconds=95)
-    assert (logged.attempt, logged.tries, logged.duration_ms) == (1, 2, 250)
+    assert (logged.attempt, logged.tries, logged.duration_ms) == (1, 2, 12345)
     assert (logged.status, logged.certainty, logged.error, logged.response) == (500, "unknown", "HTTP 500", "oops")
     assert claim(database) == []
 
@@ -181,6 +181,16 @@ def test_a_text_that_the_database_refuses_does_not_stop_the_settle(database: Dat
     settle(database, (held, Retry(5.0, an_attempt(error="a lone surrogate \ud800", response="\udfff"))))
     row = look(database, identity)
     assert (row.attempts, row.last_error) == (1, UNRECORDABLE)
+    assert [(each.error, each.response) for each in attempts(database, identity)] == [(UNRECORDABLE, None)]
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_a_text_that_is_too_long_for_its_column_does_not_stop_the_settle(database: Database) -> None:
+    """What the server itself refuses is replaced, too."""
+    (identity,) = put(database)
+    (held,) = claim(database)
+    settle(database, (held, Failed(FailureReason.REJECTED, an_attempt(error="x" * 5000))))
+    assert (look(database, identity).state, look(database, identity).last_error) == ("failed", UNRECORDABLE)
     assert [(each.error, each.response) for each in attempts(database, identity)] == [(UNRECORDABLE, None)]
 
 
