@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -26,6 +27,12 @@ def test_the_longest_due_come_first_and_no_more_than_asked_for(database: Databas
     assert [each.id for each in claim(database, 4)] == ids[8:]
 
 
+def test_what_was_enqueued_later_may_have_been_due_for_longer(database: Database) -> None:
+    """The order of claims is that of due times, whatever the ids say."""
+    ids = [put(database, due_at=utc_after(-60.0 * place))[0] for place in range(1, 5)]
+    assert [each.id for each in claim(database, 3)] == ids[:0:-1]
+
+
 def test_a_claim_tells_whether_there_may_be_more(database: Database) -> None:
     """There may be more behind a claim that came to its limit, and nothing behind one that did not."""
     ids = put(database, 6)
@@ -34,6 +41,19 @@ def test_a_claim_tells_whether_there_may_be_more(database: Database) -> None:
     assert [[each.id for each in claimed.messages] for claimed in claims] == [ids[:3], ids[3:], []]
     assert [claimed.more for claimed in claims] == [True, False, False]
     assert not any(claimed.suspects or claimed.left for claimed in claims)
+
+
+@pytest.mark.parametrize("values", [{}, {"due_at": datetime(2026, 1, 31, 12, tzinfo=UTC)}], ids=["due", "due at once"])
+def test_a_claim_goes_on_behind_a_place(database: Database, values: dict[str, datetime]) -> None:
+    """What stands before the place is left, due or not; among messages that are due at one time the id decides."""
+    ids = put(database, 5, **values)
+    with closing(Store(database.engine)) as store:
+        first = store.claim("overcentric", Choice.ANY, limit=2, free=10, lease=LEASE)
+        store.settle((), first.messages)
+        behind = store.claim("overcentric", Choice.ANY, limit=10, free=10, lease=LEASE, after=first.reached)
+    assert [each.id for each in first.messages] == ids[:2]
+    assert [each.id for each in behind.messages] == ids[2:]
+    assert [each.id for each in claim(database)] == ids[:2]
 
 
 def test_a_claimed_message_carries_what_sending_needs(database: Database) -> None:
@@ -50,6 +70,8 @@ def test_what_is_not_due_is_left(database: Database) -> None:
     """A message that is due later is not claimed."""
     put(database, due_at=utc_after(3600))
     assert claim(database) == []
+    (due,) = put(database)
+    assert [each.id for each in claim(database)] == [due]
 
 
 @pytest.mark.parametrize("state", ["delivered", "failed"])
@@ -57,12 +79,24 @@ def test_what_is_settled_is_left(database: Database, state: str) -> None:
     """A settled message is not claimed."""
     put(database, state=state, failure_reason="rejected")
     assert claim(database) == []
+    (pending,) = put(database)
+    assert [each.id for each in claim(database)] == [pending]
 
 
 def test_another_destinations_messages_are_left(database: Database) -> None:
     """A claim is for one destination."""
     put(database, destination="elsewhere")
     assert claim(database) == []
+    (ours,) = put(database)
+    assert [each.id for each in claim(database)] == [ours]
+
+
+def test_messages_with_a_key_are_left(database: Database) -> None:
+    """A claim by due time takes no message that has its turn in a key."""
+    put(database, ordering_key="a")
+    (free,) = put(database)
+    put(database, ordering_key="b")
+    assert [each.id for each in claim(database)] == [free]
 
 
 def test_a_leased_message_is_nobody_elses(database: Database) -> None:
