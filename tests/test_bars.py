@@ -39,6 +39,7 @@ def test_an_old_snapshot_does_not_make_claims_dearer(database: Database, tmp_pat
     small(snapshot.BAR, database, tmp_path)
 
 
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
 def test_a_keyed_backlog_leaves_the_others_their_speed(database: Database, tmp_path: Path) -> None:
     """Many messages of one key do not hold up those without a key."""
     small(keyed_backlog.BAR, database, tmp_path)
@@ -55,6 +56,7 @@ def test_the_application_goes_on_beside_workers(database: Database, tmp_path: Pa
     small(inserts.BAR, database, tmp_path)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_stops_lose_nothing(database: Database, tmp_path: Path) -> None:
     """Workers stopped in a backlog send nothing twice and charge nothing; idle ones and those told twice end at once."""
     small(stops.BAR, database, tmp_path)

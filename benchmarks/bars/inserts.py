@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from bars.application import engine_of, enqueue
 from bars.bar import Bar, Figure
 from bars.rows import empty, fill
-from bars.sink import sink
+from bars.sink import Sink, sink
 from bars.working import working
 from support.databases import Database
 
@@ -42,54 +42,75 @@ class Felt:
 
 
 def measure(
-    database: Database, folder: Path, *, seconds: float = 20.0, rounds: int = 3, backlog: int = 200_000, seed: int = 1
+    database: Database,
+    folder: Path,
+    *,
+    seconds: float = 20.0,
+    rounds: int = 3,
+    backlog: int = 200_000,
+    journals: tuple[str, ...] = ("delete", "wal"),
+    seed: int = 1,
 ) -> Iterator[Figure]:
     """Compare four producers beside two workers, and without; the workers have a backlog, too."""
-    for mode in ("delete", "wal") if database.kind == "sqlite" else ("",):
-        if mode:
-            with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
-                connection.execute(f"PRAGMA journal_mode = {mode}")
-        alone, traffic, busy = [], [], []
-        for turn in range(rounds):
-            alone.append(_felt(database, folder, seconds, None, seed + turn))
-            traffic.append(_felt(database, folder, seconds, 0, seed + turn))
-            busy.append(_felt(database, folder, seconds, backlog, seed + turn))
-        before = median(each.p99 for each in alone)
-        what = f"{mode} p99 {before:.0f} ms, more beside 2 workers".strip()
-        for those, words in ((traffic, ""), (busy, " with a backlog")):
-            added = median(each.p99 for each in those) - before
-            yield Figure(what + words, added, most=50, unit=" ms", timed=True)
-        yield Figure(f"{mode} errors, seed {seed}".strip(), sum(each.errors for each in traffic + busy), most=0)
+    with sink() as destination, ProcessPoolExecutor(PRODUCERS, mp_context=_spawn) as pool:
+        producers = Producers(database, pool, seconds)
+        for journal in journals if database.kind == "sqlite" else ("",):
+            if journal:
+                with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
+                    connection.execute(f"PRAGMA journal_mode = {journal}")
+            alone, traffic, busy = [], [], []
+            for turn in range(seed, seed + rounds):
+                alone.append(producers.produce(turn))
+                traffic.append(_beside(producers, folder, destination, 0, turn))
+                busy.append(_beside(producers, folder, destination, backlog, turn))
+            yield from _figures(f"{journal} p99", alone, traffic, busy)
+            yield Figure(f"{journal} errors, seed {seed}".strip(), sum(each.errors for each in traffic + busy), most=0)
 
 
-def _felt(database: Database, folder: Path, seconds: float, backlog: int | None, seed: int) -> Felt:
-    """Let the producers work, beside workers unless `backlog` is None."""
-    empty(database)
-    if backlog:
-        fill(database, backlog, body=BODY)
-    with sink() as destination:
-        if backlog is None:
-            return _produced(database, seconds, seed)
-        with working(database, folder, destination.url, workers=2) as workers:
-            for each in workers:
-                each.until("concurrency")
-            return _produced(database, seconds, seed)
+def _figures(name: str, alone: list[Felt], traffic: list[Felt], busy: list[Felt]) -> Iterator[Figure]:
+    before = median(each.p99 for each in alone)
+    what = f"{name} {before:.0f} ms, more beside 2 workers".strip()
+    for those, words in ((traffic, ""), (busy, " with a backlog")):
+        added = median(each.p99 for each in those) - before
+        yield Figure(what + words, added, most=50, unit=" ms", timed=True)
 
 
-def _produced(database: Database, seconds: float, seed: int) -> Felt:
-    with ProcessPoolExecutor(PRODUCERS, mp_context=_spawn) as pool:
+@dataclass(frozen=True)
+class Producers:
+    """Processes that write as an application does."""
+
+    database: Database
+    pool: ProcessPoolExecutor
+    seconds: float
+
+    def produce(self, seed: int) -> Felt:
+        """Let all of them write, paced by the seed."""
+        kind, url = self.database.kind, self.database.url
         jobs = [
-            pool.submit(_produce, database.kind, database.url, seconds, seed * PRODUCERS + number)
+            self.pool.submit(_produce, kind, url, self.seconds, seed * PRODUCERS + number)
             for number in range(PRODUCERS)
         ]
         felt = [job.result() for job in jobs]
-    return Felt(sorted(each for one in felt for each in one.times), sum(one.errors for one in felt))
+        return Felt(sorted(each for one in felt for each in one.times), sum(one.errors for one in felt))
+
+
+def _beside(producers: Producers, folder: Path, destination: Sink, backlog: int, seed: int) -> Felt:
+    """Let them write beside two workers."""
+    database = producers.database
+    empty(database)
+    if backlog:
+        fill(database, backlog, body=BODY)
+    with working(database, folder, destination.url, workers=2) as workers:
+        for each in workers:
+            each.until("concurrency", timeout=60)
+        return producers.produce(seed)
 
 
 def _produce(kind: str, url: str, seconds: float, seed: int) -> Felt:
     """Commit an event now and then, about twenty a second, and time each."""
     engine, generator = engine_of(Database(kind, url)), random.Random(seed)  # noqa: S311 - paces, guards nothing
-    enqueue(engine)
+    with engine.connect():  # loads what the first transaction would wait for
+        pass
     times, errors, end = [], 0, time.perf_counter() + seconds
     while time.perf_counter() < end:
         time.sleep(generator.uniform(0.0, 0.1))
@@ -103,4 +124,9 @@ def _produce(kind: str, url: str, seconds: float, seed: int) -> Felt:
     return Felt(times, errors)
 
 
-BAR = Bar("inserts", measure, kinds=("sqlite", "mariadb"), short={"seconds": 1.5, "rounds": 1, "backlog": 5000})
+BAR = Bar(
+    "inserts",
+    measure,
+    kinds=("sqlite", "mariadb"),
+    short={"seconds": 1.0, "rounds": 1, "backlog": 5000, "journals": ("delete",)},
+)

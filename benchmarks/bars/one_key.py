@@ -63,4 +63,4 @@ async def _post_all(url: str, events: int) -> None:
                 await asyncio.sleep(0)
 
 
-BAR = Bar("one-key", measure, short={"seconds": 1.0, "rounds": 1})
+BAR = Bar("one-key", measure, short={"seconds": 0.5, "rounds": 1, "delays": (0.02,)})

@@ -106,6 +106,7 @@ def sink(*, delay: float = 0.0, marker: str = "") -> Iterator[Sink]:
     seen = (_spawn.RawValue(c_longlong, 0), _spawn.RawValue(c_double, 0.0), _spawn.RawValue(c_double, 0.0))
     process = _spawn.Process(target=_serve, args=(theirs, marker.encode(), delay, seen), daemon=True)
     process.start()
+    theirs.close()
     try:
         yield Sink(f"http://127.0.0.1:{ours.recv()}/api/v1/event", *seen)
     finally:

@@ -122,4 +122,4 @@ def _buffers(plan: Plan) -> int:
     return int(scan["Shared Hit Blocks"]) + int(scan["Shared Read Blocks"])
 
 
-BAR = Bar("snapshot", measure, kinds=("postgresql",), short={"messages": 40_000, "batch": 200})
+BAR = Bar("snapshot", measure, kinds=("postgresql",), short={"messages": 20_000, "batch": 200})

@@ -96,4 +96,4 @@ def _seconds_to_end(process: WorkerProcess, number: signal.Signals, code: int) -
     return time.perf_counter() - began
 
 
-BAR = Bar("stops", measure, short={"stops": 3, "others": 1})
+BAR = Bar("stops", measure, short={"stops": 2, "others": 1})
