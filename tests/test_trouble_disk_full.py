@@ -58,9 +58,9 @@ def survive(database: Database, disk: SmallDisk, destination: ThreadedFakeServer
     destination.script = "delay=20ms"
     settings = environment(database.url, destination.url, concurrency=4, lease="60s")
     with worker(folder, settings) as patient:
-        destination.wait_for(20)
+        destination.wait_for(20, timeout=30)
         disk.fill()
-        patient.until("waiting:")
+        patient.until("waiting:", timeout=30)
         until_quiet(destination)
         assert destination.count < 300
         disk.make_room()

@@ -70,13 +70,15 @@ def test_frozen_in_the_middle_of_a_claim(
 ) -> None:
     """Rows that a stopped worker has locked are delivered by another; the first one comes back by itself."""
     put(database, 5, body=BODY)
+    settings["OUTBOX_LEASE"] = "4s"
     with worker(tmp_path, settings) as frozen:
         with held_at_the_gate(database):
-            eventually(lambda: count(database, IS_HELD) == 1)
+            eventually(lambda: count(database, IS_HELD) == 1, timeout=30)
             frozen.signal(signal.SIGSTOP)
-        eventually(lambda: count(database, IS_IDLE_IN_TRANSACTION) == 1)
+        # InnoDB shows news only to those who have not looked for 0.1 s.
+        eventually(lambda: count(database, IS_IDLE_IN_TRANSACTION) == 1, interval=0.15)
         with worker(tmp_path, settings) as second:
-            until_delivered(database, 5, timeout=10)
+            until_delivered(database, 5)
             stop(second)
         frozen.signal(signal.SIGCONT)
         put(database, body=BODY)

@@ -45,6 +45,11 @@ DEADLOCKS = {
 LOCK_WAITS = "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'innodb_row_lock_waits'"
 
 
+def until_waiting(database: Database) -> None:
+    """Wait until somebody waits for a lock. InnoDB shows news only to those who have not looked for 0.1 s."""
+    eventually(lambda: ask(database, WAITING[database.kind]) == 1, timeout=30, interval=0.3)
+
+
 def ask(database: Database, question: str) -> int:
     """Ask the server for a number."""
     assert database.server is not None
@@ -83,7 +88,7 @@ def test_a_deadlock(database: Database, destination: ThreadedFakeServer, tmp_pat
         if database.kind == "postgresql":
             connection.execute(text("SET LOCAL deadlock_timeout = '60s'"))
         with worker(tmp_path, environment(url, destination.url)) as steady:
-            eventually(lambda: ask(database, WAITING[database.kind]) == 1)
+            until_waiting(database)
             connection.execute(text("SELECT id FROM outbox_message FOR UPDATE"))
             connection.get_transaction().commit()  # type: ignore[union-attr]
             until_delivered(database, 5)
@@ -100,7 +105,7 @@ def test_a_lock_that_is_not_to_be_had(database: Database, destination: ThreadedF
     with plain_role(database) as url, turnstile_held(database) as connection:
         before = ask(database, LOCK_WAITS)
         with worker(tmp_path, environment(url, destination.url)) as steady:
-            eventually(lambda: ask(database, LOCK_WAITS) >= before + 2)
+            eventually(lambda: ask(database, LOCK_WAITS) >= before + 2, timeout=30)
             connection.get_transaction().commit()  # type: ignore[union-attr]
             until_delivered(database, 5)
             stop(steady)
@@ -117,10 +122,10 @@ def test_a_lock_timeout_of_the_role(database: Database, destination: ThreadedFak
         turnstile_held(database) as connection,
         worker(tmp_path, environment(url, destination.url)) as steady,
     ):
-        steady.until("waiting:")
+        steady.until("waiting:", timeout=30)
         assert database.server is not None
         log = database.server.log
-        eventually(lambda: log.read_text(errors="replace").count("due to lock timeout") > 10)
+        eventually(lambda: log.read_text(errors="replace").count("due to lock timeout") > 10, timeout=30)
         connection.get_transaction().commit()  # type: ignore[union-attr]
         until_delivered(database, 5)
         stop(steady)
@@ -137,7 +142,7 @@ def test_a_statement_timeout_of_the_role(database: Database, destination: Thread
         turnstile_held(database) as connection,
         worker(tmp_path, environment(url, destination.url)) as steady,
     ):
-        eventually(lambda: ask(database, WAITING["postgresql"]) == 1)
+        until_waiting(database)
         connection.get_transaction().commit()  # type: ignore[union-attr]
         until_delivered(database, 5)
         stop(steady)

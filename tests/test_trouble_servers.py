@@ -41,9 +41,9 @@ def test_a_restart(
     server = own_database.server
     assert server is not None
     with worker(tmp_path, settings) as patient:
-        destination.wait_for(20)
+        destination.wait_for(20, timeout=30)
         server.stop()
-        patient.until("waiting:")
+        patient.until("waiting:", timeout=30)
         before = destination.count
         server.start()
         began = time.monotonic()
@@ -69,9 +69,9 @@ def test_a_failover_to_read_only(own_database: Database, destination: ThreadedFa
     with plain_role(own_database) as url:
         settings = environment(url, destination.url, concurrency=4, lease="60s")
         with worker(tmp_path, settings) as patient:
-            destination.wait_for(20)
+            destination.wait_for(20, timeout=30)
             server.execute(*READ_ONLY[own_database.kind])
-            patient.until("waiting:")
+            patient.until("waiting:", timeout=30)
             until_quiet(destination)
             assert destination.count < 200
             server.execute(*WRITABLE[own_database.kind])

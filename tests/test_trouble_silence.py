@@ -55,7 +55,7 @@ def test_a_connection_falls_silent(
         proxy.stall()
         proxy.resume()
         put(database, body=BODY)
-        until_delivered(database, 2, timeout=12)
+        until_delivered(database, 2, timeout=30)
         stop(patient)
     assert destination.count == 2
     (complaint,) = complaints(patient)
@@ -73,10 +73,10 @@ def test_a_server_falls_silent(
         until_delivered(database, 1)
         proxy.stall()
         put(database, body=BODY)
-        patient.until("no answer")
-        patient.until("timed out" if database.kind == "mariadb" else "timeout expired")
+        patient.until("no answer", timeout=30)
+        patient.until("timed out" if database.kind == "mariadb" else "timeout expired", timeout=30)
         proxy.resume()
-        until_delivered(database, 2, timeout=12)
+        until_delivered(database, 2, timeout=30)
         stop(patient)
     assert destination.count == 2
     assert len(complaints(patient)) == 2
