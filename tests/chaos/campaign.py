@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ from support.servers import MariaServer, PostgresServer, Server
 CLEAN_SECONDS = 90.0
 """How long everything may take to become clean after the last fault."""
 
-_OVERTIME = 1.5
+_OVERTIME = 2.0
 """How much longer than planned the faults may take on a slow machine; those that are left then are not done."""
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mariadb": "pymysql"}
@@ -184,20 +185,23 @@ def _producers(scene: Scene, folder: Path) -> Iterator[list[Path]]:
 
 def _strike(scene: Scene, skipped: dict[Kind, str]) -> list[Fault]:
     """All faults of all kinds, each kind on a thread of its own."""
-    began = time.monotonic()
+    began, ending = time.monotonic(), threading.Event()
     kinds = [kind for kind in STRIKE if kind not in skipped and scene.plan.counts.get(kind)]
-    with ThreadPoolExecutor(len(kinds) + 1) as pool:
-        struck = [pool.submit(_strike_kind, scene, kind, began) for kind in kinds]
-        faults = [fault for each in struck for fault in each.result()]
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        try:
+            striking = [pool.submit(_strike_kind, scene, kind, began, ending) for kind in kinds]
+            wait(striking, return_when=FIRST_EXCEPTION)
+        finally:
+            ending.set()
     time.sleep(max(0.0, began + scene.plan.seconds - time.monotonic()))
-    return sorted(faults, key=lambda fault: fault.began)
+    return sorted((fault for each in striking for fault in each.result()), key=lambda fault: fault.began)
 
 
-def _strike_kind(scene: Scene, kind: Kind, began: float) -> list[Fault]:
+def _strike_kind(scene: Scene, kind: Kind, began: float, ending: threading.Event) -> list[Fault]:
     chance, faults = scene.plan.random("how", kind), list[Fault]()
     for moment in scene.plan.moments(kind):
-        time.sleep(max(0.0, began + moment - time.monotonic()))
-        if time.monotonic() > began + scene.plan.seconds * _OVERTIME:
+        is_ended = ending.wait(began + moment - time.monotonic())
+        if is_ended or time.monotonic() > began + scene.plan.seconds * _OVERTIME:
             break
         faults.append(STRIKE[kind](scene, chance))
     return faults

@@ -75,7 +75,7 @@ class Producer:
             self._rolled_back: 8,
             self._savepoints: 14,
             self._once: 14,
-            self._parked: 6,
+            self._parked: 10,
             self._bulk: 6,
             self._keyed: 20,
         }
@@ -96,11 +96,11 @@ class Producer:
         self._transact(lambda work: work.enqueue(self._some()), commit=False)
 
     def _bulk(self) -> None:
-        size = self._chance.randint(20, 100)
-        self._transact(lambda work: work.enqueue_many(size), commit=self._chance.random() < 0.9)
+        size, park = self._chance.randint(20, 100), self._chance.random() < 0.3
+        self._transact(lambda work: work.enqueue_many(size, park=park), commit=self._chance.random() < 0.9)
 
     def _parked(self) -> None:
-        self._transact(lambda work: work.enqueue(on_unknown="park"))
+        self._transact(lambda work: work.enqueue(self._some(), on_unknown="park"))
 
     def _savepoints(self) -> None:
         """Some before, some inside, some after; the savepoint and the whole are kept or not."""

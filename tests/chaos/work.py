@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 import outbox
+from outbox.message import OnUnknown
 
 
 class Made(NamedTuple):
@@ -41,13 +42,15 @@ class Work:
             made = outbox.enqueue(self.session, _event(marker), **options)
             self.kept.append(Made(str(made), marker, at, asked))
 
-    def enqueue_many(self, size: int, ordering_keys: Sequence[str] | None = None) -> None:
+    def enqueue_many(self, size: int, *, ordering_keys: Sequence[str] | None = None, park: bool = False) -> None:
         """Enqueue many at once."""
         markers, at = [self._marker() for _ in range(size)], time.monotonic()
-        made = outbox.enqueue_many(self.session, [_event(each) for each in markers], ordering_keys=ordering_keys)
+        events = [_event(each) for each in markers]
+        on_unknown = OnUnknown.PARK if park else OnUnknown.RETRY
+        made = outbox.enqueue_many(self.session, events, ordering_keys=ordering_keys, on_unknown=on_unknown)
         keys: Sequence[str | None] = ordering_keys or [None] * size
         for identity, marker, key in zip(made, markers, keys, strict=True):
-            self.kept.append(Made(str(identity), marker, at, (None, key, False)))
+            self.kept.append(Made(str(identity), marker, at, (None, key, park)))
 
     @contextmanager
     def savepoint(self, *, keep: bool) -> Iterator[None]:
