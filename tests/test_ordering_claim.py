@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -81,12 +82,7 @@ def test_a_claim_of_heads_tells_of_what_it_left_for_a_free_sender(database: Data
 
 def test_a_long_key_does_not_hide_those_behind_it(database: Database) -> None:
     """However many messages a key has, a few looks come to the keys behind it."""
-    rows = [
-        {"id": UUID(int=number), "destination": "overcentric", "name": "n", "body": "{}", "ordering_key": "long"}
-        for number in range(1, 5001)
-    ]
-    with database.engine.begin() as connection:
-        connection.execute(insert(message), rows)
+    _fill(database, ["long"] * 5000)
     (behind,) = put(database, ordering_key="short")
     found: list[str] = []
     with closing(Store(database.engine)) as store:
@@ -95,6 +91,19 @@ def test_a_long_key_does_not_hide_those_behind_it(database: Database) -> None:
             claimed, after = store.claim_heads("overcentric", Choice.ANY, limit=9, free=9, lease=LEASE, after=after)
             found += names(list(claimed.messages))
     assert found == [str(UUID(int=1)), behind]
+
+
+def test_a_look_goes_so_far_and_the_next_goes_on(database: Database) -> None:
+    """A look that finds nothing comes past 200 keys, or two for each head asked for, and tells where it ended."""
+    _fill(database, [f"{number:03}" for number in range(450)], due_at=datetime(2999, 1, 1, tzinfo=UTC))
+    (suspect,) = put(database, ordering_key="9", lost=2)
+    ends = {}
+    with closing(Store(database.engine)) as store:
+        for limit, after in [(10, ""), (150, ""), (10, "199"), (10, "399"), (10, "9")]:
+            looked = store.claim_heads("overcentric", Choice.ANY, limit=limit, free=9, lease=LEASE, after=after)
+            ends[limit, after] = looked[1]
+    assert list(ends.values()) == ["199", "299", "399", "9", ""]
+    assert names(heads(database, choice=Choice.SUSPECT)) == [suspect]
 
 
 @pytest.mark.parametrize("outcome", [Delivered(200), FAILED], ids=["delivered", "failed"])
@@ -221,6 +230,45 @@ def test_suspects_and_messages_to_be_parked_are_not_claimed_with_a_settle(databa
     assert names(heads(database, choice=Choice.SUSPECT)) == [suspect]
 
 
+NOT_CLAIMABLE = {
+    "due later": {"due_at": utc_after(3600)},
+    "held": {"claimed_until": utc_after(60)},
+    "settled": {"state": "delivered"},
+    "of another destination": {"destination": "elsewhere"},
+}
+
+
+@pytest.mark.parametrize("values", [*NOT_CLAIMABLE.values(), {"lost": 2}], ids=[*NOT_CLAIMABLE, "suspect"])
+def test_a_head_that_cannot_be_claimed_hides_no_other(database: Database, values: dict[str, object]) -> None:
+    """A look with room for one head comes to the first that can be claimed."""
+    put(database, ordering_key="a", **values)
+    put(database, ordering_key="b", **values)
+    (claimable,) = put(database, ordering_key="c")
+    assert names(heads(database, 1, choice=Choice.CALM)) == [claimable]
+
+
+@pytest.mark.parametrize(
+    "values", [*NOT_CLAIMABLE.values(), {"ordering_key": None}, {"lost": 1}], ids=[*NOT_CLAIMABLE, "no key", "calm"]
+)
+def test_suspect_heads_are_claimed_one_by_one(database: Database, values: dict[str, object]) -> None:
+    """A look for suspects comes to one that can be claimed, past all that cannot; then to the next."""
+    put(database, **{"ordering_key": "a", "lost": 2} | values)
+    suspects = [put(database, ordering_key=key, lost=2)[0] for key in ("b", "c")]
+    found = [names(heads(database, choice=Choice.SUSPECT)) for _ in range(3)]
+    assert [len(each) for each in found] == [1, 1, 0]
+    assert sorted(found[0] + found[1]) == suspects
+
+
+def test_a_suspect_has_its_turn_in_its_key(database: Database) -> None:
+    """A suspect waits for the head of its key like any other message, and for a failed one where that blocks."""
+    head, suspect = put(database, 2, ordering_key="a")
+    _set(database, suspect, lost=2)
+    assert heads(database, choice=Choice.SUSPECT) == []
+    _set(database, head, state="failed", failure_reason="rejected")
+    assert heads(database, choice=Choice.SUSPECT, blocks=True) == []
+    assert names(heads(database, choice=Choice.SUSPECT)) == [suspect]
+
+
 def test_a_paused_destination_gives_no_heads(database: Database) -> None:
     """While a destination is paused neither a look nor a settle claims."""
     put(database, 2, ordering_key="a")
@@ -230,6 +278,8 @@ def test_a_paused_destination_gives_no_heads(database: Database) -> None:
         connection.execute(insert(destination).values(name="overcentric", paused_until=FOREVER))
     assert settle(database, (head, Delivered(200))).successors == []
     assert heads(database) == []
+    put(database, ordering_key="c", lost=2)
+    assert heads(database, choice=Choice.SUSPECT) == []
 
 
 def test_an_expired_claim_on_a_head_is_claimable_again(database: Database) -> None:
@@ -249,6 +299,13 @@ def test_a_drain_sees_what_can_be_sent_and_nothing_else(database: Database) -> N
     assert _waiting(database) == (1, 0)
     heads(database)
     assert _waiting(database) == (0, 1)
+
+
+def _fill(database: Database, keys: list[str], **values: object) -> None:
+    row = {"destination": "overcentric", "name": "n", "body": "{}"} | values
+    rows = [row | {"id": UUID(int=number), "ordering_key": key} for number, key in enumerate(keys, 1)]
+    with database.engine.begin() as connection:
+        connection.execute(insert(message), rows)
 
 
 def _waiting(database: Database) -> tuple[int, int]:
