@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -17,6 +17,7 @@ from outbox.store.engine import write_transaction
 from support.databases import Database
 from support.rows import LEASE, an_attempt, expire, look, put
 
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FAILED = Failed(FailureReason.REJECTED, an_attempt())
 
 
@@ -186,6 +187,42 @@ def test_a_failed_head_blocks_its_key_where_that_is_asked_for(database: Database
     _set(database, first, state="pending", failure_reason=None)
     assert names(heads(database, blocks=True)) == [first]
     assert passed.id == other
+
+
+def test_only_an_earlier_failed_message_of_the_same_key_blocks(database: Database) -> None:
+    """One that was enqueued later, or under another key or destination, holds nothing up; one of the same instant does."""
+    first, second = put(database, 2, ordering_key="a", created_at=NOON)
+    (later,) = put(database, ordering_key="a", created_at=NOON + timedelta(seconds=1))
+    failed = {"state": "failed", "failure_reason": "rejected"}
+    put(database, ordering_key="b", created_at=NOON, **failed)
+    put(database, ordering_key="a", created_at=NOON, destination="elsewhere", **failed)
+    _set(database, later, **failed)
+    (head,) = heads(database, blocks=True)
+    assert head.id == first
+    assert settle(database, (head, FAILED), blocks=True).successors == []
+    assert heads(database, blocks=True) == []
+    assert names(heads(database)) == [second]
+
+
+def test_the_oldest_message_of_a_key_is_its_head_whatever_the_ids_say(database: Database) -> None:
+    """The order of a key is that of enqueuing, as the database's clock saw it; the id decides within an instant."""
+    second, third = put(database, 2, ordering_key="a", created_at=NOON)
+    (first,) = put(database, ordering_key="a", created_at=NOON - timedelta(seconds=1))
+    _set(database, second, lost=2)
+    assert heads(database, choice=Choice.SUSPECT) == []
+    (held,) = heads(database)
+    assert held.id == first
+    assert settle(database, (held, Delivered(200))).successors == []
+    (held,) = heads(database, choice=Choice.SUSPECT)
+    assert held.id == second
+    assert names(list(settle(database, (held, Delivered(200))).successors)) == [third]
+
+
+def test_keys_that_have_nothing_pending_cost_a_look_nothing(database: Database) -> None:
+    """However many keys have been worked off, one look comes to the one that is not."""
+    _fill(database, [f"{number:03}" for number in range(450)], state="delivered")
+    (pending,) = put(database, ordering_key="9")
+    assert names(heads(database)) == [pending]
 
 
 def test_what_is_behind_a_failed_head_passes_by_default(database: Database) -> None:
