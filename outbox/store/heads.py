@@ -73,8 +73,6 @@ def find_heads(
 
 def find_successors(connection: Connection, settled: Sequence[str], *, blocks: bool) -> list[str]:
     """Find the heads of the keys that these messages have."""
-    if not settled:
-        return []
     query = _successors(connection.dialect.name, blocks=blocks)
     return list(dict.fromkeys(connection.execute(query, {"ids": settled}).scalars()))
 
