@@ -1,6 +1,6 @@
 """The real store, driven through any order of what producers, workers, operators and time can do.
 
-Each rule does one thing to the database and to the oracle, and compares the answers; after each rule the tables are
+Each move does one thing to the database and to the oracle, and compares the answers; after each the tables are
 compared.
 """
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 from sqlalchemy import Connection, insert
 
 import outbox
 from machine.base import DESTINATIONS, LATER, Base
+from machine.moves import move
 from oracle import Row, Transaction
 from outbox.producer.ids import uuid7
 from outbox.schema import message
@@ -33,7 +33,7 @@ class Wish(NamedTuple):
 WISHES = st.builds(
     Wish,
     st.sampled_from([None, None, "a", "a", "b", "c"]),
-    st.sampled_from([False, False, False, True]),
+    st.sampled_from([False] * 6 + [True]),
     st.sampled_from([None] * 6 + ["x", "y"]),
     st.sampled_from([0.0, 0.0, 0.0, LATER]),
     DESTINATIONS,
@@ -55,9 +55,12 @@ class Producers(Base):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
+        self.one_key = False
+        """Whether all messages of the run stand in one line: that line grows long then."""
         self._producers: dict[int, Producer] = {}
 
-    @rule(
+    @move(
+        3,
         slot=SLOTS,
         wishes=st.lists(WISHES, min_size=1, max_size=4),
         savepoint=st.sampled_from([None, None, None, "release", "rollback"]),
@@ -76,11 +79,11 @@ class Producers(Base):
         if end != "open" or not self.stage.has_locks:
             self._end(slot, commit=end != "rollback")
 
-    @precondition(lambda self: self._producers)
-    @rule(slot=SLOTS, commit=st.sampled_from([True, True, False]))
+    @move(1, slot=SLOTS, commit=st.sampled_from([True, True, False]))
     def end_transaction(self, slot: int, *, commit: bool) -> None:
         """Commit late, or roll back."""
-        self._end(slot if slot in self._producers else min(self._producers), commit=commit)
+        if self._producers:
+            self._end(slot if slot in self._producers else min(self._producers), commit=commit)
 
     def end_producers(self) -> None:
         """Roll back what is open."""
@@ -88,14 +91,15 @@ class Producers(Base):
             self._end(slot, commit=False)
 
     def _enqueue(self, producer: Producer, wishes: list[Wish]) -> None:
-        for wish in [each for each in wishes for _ in range(each.times)]:
+        for wish in (each for each in wishes for _ in range(each.times)):
             name = f"event_{next(self.ledger.moments)}"
             if wish.destination == "overcentric":
-                self._enqueue_one(producer, self._without_waits(producer, wish), name)
+                key = "a" if self.one_key else wish.key
+                self._enqueue_one(producer, self._possible(producer, wish._replace(key=key)), name)
             else:
                 self._insert(producer, wish, name)
 
-    def _without_waits(self, producer: Producer, wish: Wish) -> Wish:
+    def _possible(self, producer: Producer, wish: Wish) -> Wish:
         """Leave out a `dedup_key` that would wait for the other transaction, and a delay beside a key."""
         is_open = any(other.transaction.touched for other in self._producers.values() if other is not producer)
         return wish._replace(

@@ -6,10 +6,10 @@ from contextlib import closing
 from uuid import UUID
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 from sqlalchemy import Connection, select
 
 from machine.base import DESTINATIONS, Base
+from machine.moves import move
 from outbox.message import State
 from outbox.producer.ids import uuid7
 from outbox.schema import message
@@ -23,7 +23,7 @@ class Surroundings(Base):
         super().__init__(stage)
         self._locks: dict[str, Connection] = {}
 
-    @rule(one=st.none() | st.integers(0, 9))
+    @move(1, one=st.none() | st.integers(0, 9))
     def leases_end(self, one: int | None) -> None:
         """Let all leases end, or those of one claim."""
         held = [row for row in self.unlocked() if row.held and not row.expired]
@@ -32,7 +32,7 @@ class Surroundings(Base):
             held = [row for row in held if row.token == token]
         self.end_leases(held)
 
-    @rule()
+    @move(2)
     def time_passes(self) -> None:
         """Let what was put off be due."""
         late = [row for row in self.unlocked() if row.pending and not row.is_due(self.oracle.now)]
@@ -40,14 +40,14 @@ class Surroundings(Base):
         for row in late:
             row.put_off(0.0, self.oracle.now)
 
-    @rule(places=st.lists(st.integers(0, 9), min_size=1, max_size=3))
+    @move(2, places=st.lists(st.integers(0, 9), min_size=1, max_size=3))
     def operator_retries(self, places: list[int]) -> None:
         """Send messages again, whatever they are, and one that does not exist."""
         rows = sorted(self.unlocked(), key=lambda row: row.state is not State.FAILED)
         ids = {rows[place % len(rows)].id for place in places if rows} | {str(uuid7())}
         assert self.stage.retry(ids) == self.oracle.retry(ids)
 
-    @rule(destination=DESTINATIONS, paused=st.sampled_from([False, False, True]))
+    @move(1, destination=DESTINATIONS, paused=st.sampled_from([False] * 5 + [True]))
     def pause(self, destination: str, *, paused: bool) -> None:
         """Pause a destination, or go on."""
         self.stage.pause(destination, paused=paused)
@@ -56,20 +56,18 @@ class Surroundings(Base):
         else:
             self.oracle.paused.discard(destination)
 
-    @precondition(lambda self: self.stage.has_locks and not self._locks and self.oracle.rows)
-    @rule(place=st.integers(0, 9))
+    @move(1, place=st.integers(0, 9))
     def lock(self, place: int) -> None:
         """Let somebody else's transaction lock a row, best one that a worker holds."""
         rows = sorted(self.unlocked(), key=lambda row: not row.held)
-        if rows:
+        if rows and self.stage.has_locks and not self._locks:
             identity = rows[place % len(rows)].id
             connection = self.stage.rival()
             connection.execute(select(message.c.id).where(message.c.id == UUID(identity)).with_for_update())
             self._locks[identity] = connection
             self.oracle.locked.add(identity)
 
-    @precondition(lambda self: self._locks)
-    @rule()
+    @move(1)
     def unlock(self) -> None:
         """Let that transaction end."""
         self.end_locks()

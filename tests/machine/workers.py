@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 from sqlalchemy import Connection
 
 from machine.base import DESTINATIONS, LATER, Base
+from machine.moves import move
 from oracle import Held, Plan, Row, Token
 from outbox.message import Delivered, Failed, FailureReason, Message, Outcome, Retry
 from outbox.store import Choice, Claimed, Position, Settlement, Succession
@@ -77,7 +77,8 @@ class Workers(Base):
         self._workers = [Worker() for _ in range(3)]
         self._open_claims: list[OpenClaim] = []
 
-    @rule(
+    @move(
+        3,
         number=NUMBERS,
         destination=DESTINATIONS,
         choice=CHOICES,
@@ -106,10 +107,11 @@ class Workers(Base):
         if claimed.reached is not None:
             worker.reached[destination] = claimed.reached
 
-    @precondition(lambda self: self._open_claims)
-    @rule(commit=st.booleans())
+    @move(1, commit=st.booleans())
     def end_claim(self, *, commit: bool) -> None:
         """Let a claim that stood still commit, or its worker die."""
+        if not self._open_claims:
+            return
         claim = self._open_claims.pop()
         with closing(claim.connection):
             (claim.connection.commit if commit else claim.connection.rollback)()
@@ -118,7 +120,8 @@ class Workers(Base):
             claim.plan.commit()
             self._receive(claim.worker, claim.plan.token, claim.messages)
 
-    @rule(
+    @move(
+        3,
         number=NUMBERS,
         destination=DESTINATIONS,
         choice=CHOICES,
@@ -140,15 +143,16 @@ class Workers(Base):
         self._receive(worker, plan.token, claimed.messages)
         worker.reached_key[destination] = reached
 
-    @rule(
+    @move(
+        8,
         number=NUMBERS,
         sent=SENT,
         unsent=st.lists(PLACES, max_size=2),
         goes_on=st.sampled_from([True, True, False]),
-        answered=st.sampled_from([True, True, False]),
+        answers=st.sampled_from(["at once", "at once", "at once", "when repeated", "later"]),
     )
     def settle(
-        self, number: int, sent: list[tuple[int, str]], unsent: list[int], *, goes_on: bool, answered: bool
+        self, number: int, sent: list[tuple[int, str]], unsent: list[int], answers: str, *, goes_on: bool
     ) -> None:
         """Settle some of what a worker holds and give back some, whether or not its leases still run."""
         worker = self._busy(number)
@@ -156,9 +160,12 @@ class Workers(Base):
         outcomes = [(worker.hands[place], _WORDS[word]) for place, (_, word) in zip(places, sent, strict=False)]
         rest = [worker.hands[place] for place in worker.pick(unsent) if place not in places]
         succession = self.store.succession(LEASE) if goes_on else None
-        self._settle(worker, Group(outcomes, rest, next(self.fresh), succession), answered=answered)
+        self._settle(worker, Group(outcomes, rest, next(self.fresh), succession), answered=answers == "at once")
+        if answers == "when repeated":
+            self.agree()
+            self._worker(number)
 
-    @rule(number=NUMBERS, sent=SENT, goes_on=st.booleans())
+    @move(2, number=NUMBERS, sent=SENT, goes_on=st.booleans())
     def oversleep(self, number: int, sent: list[tuple[int, str]], *, goes_on: bool) -> None:
         """Let a worker sleep through its leases; another takes over; then the first one settles after all."""
         worker = self._busy(number)
@@ -166,9 +173,9 @@ class Workers(Base):
         self.agree()
         self._claim_all((number + 1) % 3, Choice.ANY)
         if worker.hands:
-            self.settle(number, sent, [], goes_on=goes_on, answered=True)
+            self.settle(number, sent, [], "at once", goes_on=goes_on)
 
-    @rule(number=NUMBERS)
+    @move(2, number=NUMBERS)
     def crash(self, number: int) -> None:
         """Let a worker die with all that it holds and was about to say, and its leases end."""
         held = self._busy(number).hands

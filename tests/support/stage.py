@@ -22,7 +22,7 @@ _RECORDS = select(func.count()).where(attempt.c.message_id == message.c.id).scal
 
 _NOW = select(utc_now())
 _LOOK = select(
-    message,
+    *(column for column in message.c if column.name not in {"body", "occurred_at", "last_status", "last_error"}),
     message.c.claimed_until.is_not(None).label("held"),
     (message.c.claimed_until <= utc_now()).label("expired"),
     _RECORDS.label("records"),
