@@ -6,7 +6,11 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest fuzz chaos lint format docs bench bars constraints clean
+<<<<<<< HEAD
+.PHONY: help demo test test-oldest lint format docs model fuzz chaos bars bench constraints clean
+=======
+.PHONY: help demo test test-oldest lint format docs model fuzz chaos bars bench constraints clean
+>>>>>>> c325630 (The model's scopes: over a million states in make test, ten million in make model)
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +55,9 @@ format: $(VENV)/.ready ## let ruff rewrite what it can
 
 docs: $(VENV)/.ready ## write docs/configuration.md from the settings
 	$(BIN)/python docs/generate_configuration.py
+
+model: $(VENV)/.ready ## every order of the protocol's steps, and what breaks without each guard (some minutes)
+	@PYTHONPATH=tests $(BIN)/python -m model
 
 bench: $(VENV)/.ready ## the worker's CPU per event, beside the bare HTTP client (ARGS="--database URL")
 	$(BIN)/python benchmarks/cpu_per_event.py $(ARGS)

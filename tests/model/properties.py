@@ -21,7 +21,7 @@ def _wrong_row(row: Row) -> str:
     wrongs = (
         (row.received and row.state == State.ROLLED_BACK, "was rolled back and received"),
         (row.state == State.DELIVERED and not row.received, "is delivered, and the destination never had it"),
-        (row.end not in (State.PENDING, row.state), "was settled, and a late writer has written over it"),
+        (row.end not in (State.PENDING, row.state), "was settled, and has been written over"),
         (row.spare < 0, "is received once more, without any of the causes of a duplicate"),
         (row.owed < 0, "is charged for what no answer said"),
         (row.misreported, "is said to be lost, and its settle had landed"),
@@ -31,16 +31,16 @@ def _wrong_row(row: Row) -> str:
 
 def _wrong_failure(scope: Scope, kind: Kind, row: Row) -> str:
     """Deaths charge nobody: the poison is failed by its third, and its neighbours are not."""
-    if row.deaths > 3:
-        return "kills a fourth worker"
+    if row.reason == Reason.UNKNOWN and row.waited:
+        return "is parked, and has only waited behind one that killed its worker"
+    if row.reason != Reason.WORKER_LOST:
+        return ""
     expiries = scope.claims_can_expire()
-    if row.reason == Reason.WORKER_LOST:
-        has_poison = any(each.poison for each in scope.messages)
-        if kind.poison:
-            return "is given up before its third worker has died" if expiries == 0 and row.deaths < 3 else ""
-        return "is given up as lost, though innocent" if expiries < (1 if has_poison else 3) else ""
-    is_parked = kind.park and row.reason == Reason.UNKNOWN
-    return "is parked, and was never begun" if is_parked and not row.begun and expiries == 0 else ""
+    if kind.poison:
+        is_third = row.deaths == 3 or (row.deaths < 3 and expiries > 0)
+        return "" if is_third else "is given up as lost, though not by the third worker's death"
+    mates = any(each.poison for each in scope.messages)
+    return "is given up as lost, though innocent" if expiries < (1 if mates else 3) else ""
 
 
 def _wrong_order(scope: Scope, rows: Rows, row: Row) -> str:
@@ -100,5 +100,3 @@ def _is_blocked(scope: Scope, rows: Rows, message: int) -> bool:
         kind.key == key and row.state == State.FAILED
         for kind, row in list(zip(scope.messages, rows, strict=True))[:message]
     )
-
-

@@ -58,10 +58,10 @@ class Row(NamedTuple):
     end: State = State.PENDING
     """What a settle has made of it. Only an operator may change it."""
     has_failed: bool = False
-    begun: bool = False
-    """A POST of it has been begun (noted of messages to be parked)."""
+    waited: bool = False
+    """It stood in a worker's queue when another message killed that worker (noted of messages to be parked)."""
     deaths: int = 0
-    """Workers that it has killed."""
+    """Workers that it has killed; 4 stands for more than three."""
     before: int = 0
     """The messages of its key (a bit each) that had been committed when it was enqueued."""
     misreported: bool = False

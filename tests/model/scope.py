@@ -63,6 +63,7 @@ class Guard(Enum):
     HELD_HEAD = "a head in flight keeps its key"
     LATER_HEAD = "a head to be sent later keeps its key"
     SUCCESSOR = "the successor is the smallest pending of the key"
+    ONE_SUCCESSOR = "two of a key that end in one settle have one successor"
     BLOCK = "a failed message blocks its key, where that is asked for"
 
 
@@ -77,7 +78,7 @@ class Kind:
     start: State = State.PENDING
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scope:
     """What is searched."""
 

@@ -13,8 +13,78 @@ _PARK = Kind(park=True)
 _POISON = Kind(poison=True)
 _KEYED = Kind(key="k", start=State.ABSENT)
 
-_ONE_OF_EACH_ANSWER = {Fault.DOUBT: 1, Fault.REFUSAL: 1, Fault.REJECTION: 1}
-_DATABASE = {Fault.AMBIGUOUS: 1, Fault.RESTART: 1, Fault.LOCK: 1}
+
+def _once(*faults: Fault) -> dict[Fault, int]:
+    return dict.fromkeys(faults, 1)
+
+
+_ONE = (_PLAIN,)
+_TWO = (_PLAIN, _PLAIN)
+_KEY_OF_TWO = (_KEYED, _KEYED)
+_KEY_OF_THREE = (_KEYED, _KEYED, _KEYED)
+_NOT_HERE = (Fault.ROLLBACK, Fault.LOCK, Fault.STOP)
+
+SHORT = {
+    Scope("one message", _ONE, _once(*(fault for fault in Fault if fault not in _NOT_HERE))): 515_717,
+    Scope(
+        "two: answers, crash, stop",
+        _TWO,
+        _once(Fault.DOUBT, Fault.REFUSAL, Fault.REJECTION, Fault.CRASH, Fault.STOP),
+    ): 196_620,
+    Scope("two: database, crash", _TWO, _once(Fault.AMBIGUOUS, Fault.RESTART, Fault.LOCK, Fault.CRASH)): 199_038,
+    Scope("two: freeze", _TWO, _once(Fault.FREEZE)): 44_907,
+    Scope("two, three workers", _TWO, _once(Fault.CRASH, Fault.RESTART, Fault.REFUSAL), workers=3): 26_666,
+    Scope("two, two senders", _TWO, _once(Fault.CRASH, Fault.DOUBT, Fault.STOP), senders=2): 31_464,
+    Scope("late commits", (_LATE, _LATE), _once(Fault.CRASH, Fault.ROLLBACK, Fault.STOP), watermark=True): 24_096,
+    Scope("poison", (_PLAIN, _POISON), _once(Fault.STOP, Fault.REFUSAL, Fault.RESTART)): 29_179,
+    Scope("poison, crash", (_POISON, _PLAIN), _once(Fault.CRASH)): 7_556,
+    Scope("park", (_PARK, _PLAIN), _once(Fault.CRASH, Fault.DOUBT, Fault.RETRY, Fault.REFUSAL)): 43_343,
+    Scope("park beside poison", (_POISON, _PARK), _once(Fault.CRASH, Fault.DOUBT, Fault.STOP)): 10_773,
+    Scope(
+        "key of two",
+        _KEY_OF_TWO,
+        _once(Fault.CRASH, Fault.REFUSAL, Fault.REJECTION, Fault.AMBIGUOUS, Fault.RESTART),
+    ): 120_098,
+    Scope("key of two: freeze", _KEY_OF_TWO, _once(Fault.FREEZE, Fault.REFUSAL)): 35_394,
+    Scope(
+        "key of two: block",
+        _KEY_OF_TWO,
+        _once(Fault.CRASH, Fault.REFUSAL, Fault.REJECTION, Fault.RETRY),
+        block=True,
+    ): 19_661,
+    Scope("key of three", _KEY_OF_THREE, _once(Fault.REFUSAL)): 20_472,
+    Scope("a key and none", (_KEYED, _PLAIN, _KEYED), _once(Fault.REFUSAL)): 25_744,
+}
+"""The scopes of `make test`, and how many states each has: fewer would mean that something is not looked at any more."""
+
+LONG = (
+    Scope("one message, every fault", (_LATE,), _once(*Fault), workers=3),
+    Scope("two: freeze and more", _TWO, _once(Fault.FREEZE, Fault.REFUSAL, Fault.STOP, Fault.RESTART)),
+    Scope("two: freeze, crash", _TWO, _once(Fault.FREEZE, Fault.CRASH)),
+    Scope("poison between two", (_PLAIN, _POISON, _PLAIN), _once(Fault.STOP, Fault.REFUSAL), limit=3),
+    Scope(
+        "park and more",
+        (_PARK, _PLAIN),
+        _once(Fault.CRASH, Fault.DOUBT, Fault.AMBIGUOUS, Fault.RETRY, Fault.STOP, Fault.RESTART),
+    ),
+    Scope(
+        "key of two: freeze and more",
+        _KEY_OF_TWO,
+        _once(Fault.FREEZE, Fault.AMBIGUOUS, Fault.CRASH, Fault.RESTART, Fault.STOP),
+    ),
+    Scope(
+        "key of two: freeze, retry",
+        _KEY_OF_TWO,
+        _once(Fault.FREEZE, Fault.REFUSAL, Fault.REJECTION, Fault.RETRY),
+    ),
+    Scope(
+        "key of three, crash",
+        _KEY_OF_THREE,
+        _once(Fault.CRASH, Fault.REFUSAL, Fault.RESTART, Fault.ROLLBACK),
+    ),
+    Scope("key of three: block", _KEY_OF_THREE, _once(Fault.REJECTION, Fault.RETRY, Fault.STOP), block=True),
+)
+"""What `make model` searches beside them."""
 
 GUARDS = {
     Guard.SETTLE_FENCE: Scope("", (_PLAIN,), {Fault.FREEZE: 1, Fault.DOUBT: 1}),
@@ -41,6 +111,7 @@ GUARDS = {
     Guard.HELD_HEAD: Scope("", (_KEYED, _KEYED)),
     Guard.LATER_HEAD: Scope("", (_KEYED, _KEYED), {Fault.REFUSAL: 1}),
     Guard.SUCCESSOR: Scope("", (_KEYED, _KEYED, _KEYED)),
+    Guard.ONE_SUCCESSOR: Scope("", (_KEYED, _KEYED, _KEYED)),
     Guard.BLOCK: Scope("", (_KEYED, _KEYED), {Fault.REJECTION: 1}, block=True),
 }
 """Where each guard is needed."""

@@ -39,8 +39,8 @@ def search(scope: Scope) -> Verdict:
     gc.disable()
     try:
         exploration = _Exploration(scope)
-        wrong, at = exploration.run()
-        history = list(told(exploration.graph, exploration.path(at))) if wrong else []
+        wrong, path = exploration.run()
+        history = list(told(exploration.graph, path))
         return Verdict(scope, len(exploration.states), time.perf_counter() - began, wrong, history)
     finally:
         gc.enable()
@@ -67,8 +67,8 @@ class _Exploration:
         self._parents = array("i", [NOTHING])
         self._onward: dict[int, _Onward] = {}
 
-    def run(self) -> tuple[str, int]:
-        """Which promise is broken, and by which state; nothing if none is."""
+    def run(self) -> tuple[str, list[int]]:
+        """Which promise is broken, and the scenes on the way there; nothing if none is."""
         states, parents, known = self.states, self._parents, self._onward
         numbers = {states[0]: 0}
         for at, state in enumerate(states):  # it grows meanwhile
@@ -76,7 +76,7 @@ class _Exploration:
             left = state - (scene << _BITS)
             wrong, freely, by_fault = known.get(scene) or self._look_on(scene)
             if wrong:
-                return wrong, at
+                return wrong, self._path(at)
             following = [left + to for to in freely]
             following += [left + to for mask, to in by_fault if left & mask]
             for each in following:
@@ -96,30 +96,29 @@ class _Exploration:
         )
         return found
 
-    def _endless(self) -> tuple[str, int]:
-        """Find a scene from which a run without further faults never ends.
+    def _endless(self) -> tuple[str, list[int]]:
+        """Find a scene from which a run without further faults never ends, and follow it once round.
 
-        From each scene the first step that is no fault is followed. If all these runs end, every scene has a way
-        to the end that needs no luck: a run in which whatever can be done again and again is done at some time ends.
+        From each scene the first step that is no fault is taken. If all these runs end, every scene has a way to
+        the end that needs no luck: a run in which whatever can be done again and again is done at some time ends.
         """
         ends: set[int] = set()
-        for scene in self._onward:
+        for start in self._onward:
             way: dict[int, None] = {}
-            at = scene
-            while at not in ends and at not in way:
+            at = start
+            while at != NOTHING and at not in ends:
+                if at in way:
+                    return "and so on for ever, without any further fault", [*self._path_to(start)[:-1], *way, at]
                 way[at] = None
                 freely = self._onward[at].freely
-                if not freely:
-                    break
-                at = freely[0] >> _BITS
-            else:
-                if at in way:
-                    first = next(place for place, state in enumerate(self.states) if state >> _BITS == at)
-                    return "this can go on for ever, without any further fault", first
+                at = freely[0] >> _BITS if freely else NOTHING
             ends.update(way)
-        return "", NOTHING
+        return "", []
 
-    def path(self, at: int) -> list[int]:
+    def _path_to(self, scene: int) -> list[int]:
+        return self._path(next(at for at, state in enumerate(self.states) if state >> _BITS == scene))
+
+    def _path(self, at: int) -> list[int]:
         """The scenes from the first one to this state's."""
         found = []
         while at != NOTHING:

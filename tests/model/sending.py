@@ -61,15 +61,21 @@ def begins(scope: Scope, rows: Rows, worker: Worker) -> Iterator[Step]:
     if hold.lease < LEASE and scope.has(Guard.LEASE_MARGIN):
         yield _too_late(scope, rows, worker, place)
     elif scope.messages[hold.message].poison:
-        row = rows[hold.message]
-        after = died(scope, change(rows, hold.message, row._replace(deaths=row.deaths + 1)), worker)
+        after = died(scope, _killed(scope, rows, worker, hold), worker)
         yield Step(f"begins {names([hold.message])}, which kills it; another is started", after, Worker())
     else:
-        if scope.messages[hold.message].park:
-            rows = change(rows, hold.message, rows[hold.message]._replace(begun=True))
-        yield Step(
-            f"begins {names([hold.message])}", rows, with_hold(worker, place, hold._replace(phase=Phase.SENT))
-        )
+        sent = with_hold(worker, place, hold._replace(phase=Phase.SENT))
+        yield Step(f"begins {names([hold.message])}", rows, sent)
+
+
+def _killed(scope: Scope, rows: Rows, worker: Worker, poison: Hold) -> Rows:
+    """The rows, with notes of what has killed the worker, and of what stood behind it."""
+    row = rows[poison.message]
+    rows = change(rows, poison.message, row._replace(deaths=min(row.deaths + 1, 4)))
+    for hold in worker.holds:
+        if hold.phase == Phase.QUEUED and scope.messages[hold.message].park:
+            rows = change(rows, hold.message, rows[hold.message]._replace(waited=True))
+    return rows
 
 
 def _may_begin(scope: Scope, hold: Hold) -> bool:

@@ -71,10 +71,10 @@ def _successors(scope: Scope, rows: Rows, worker: Worker, holds: list[Hold], loc
     for hold in written_holds:
         rows = change(rows, hold.message, written(rows[hold.message], hold))
     ended = [hold.message for hold in written_holds if hold.phase not in (Phase.UNSENT, Phase.REFUSED)]
+    found = [successor(scope, rows, message) for message in ended if scope.messages[message].key]
     # Where a late commit has let two of a key into flight, one group may end both: they have one successor.
-    found = {successor(scope, rows, message) for message in ended if scope.messages[message].key}
-    for following in found - {None}:
-        if _may_follow(scope, rows, worker, following, locked):
+    for following in dict.fromkeys(found) if scope.has(Guard.ONE_SUCCESSOR) else found:
+        if following is not None and _may_follow(scope, rows, worker, following, locked):
             yield Hold(following, part=Part.CLAIM)
 
 

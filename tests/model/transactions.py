@@ -51,5 +51,3 @@ def _misled(scope: Scope, hold: Hold) -> Hold:
     if hold.part == Part.WRITE and hold.token == Token.MINE and is_cleared:
         return hold._replace(part=Part.NONE, token=Token.CLEARED)
     return hold._replace(part=Part.NONE)
-
-
