@@ -6,11 +6,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
 .PHONY: help demo test test-oldest lint format docs model fuzz chaos bars bench constraints clean
-=======
-.PHONY: help demo test test-oldest lint format docs model fuzz chaos bars bench constraints clean
->>>>>>> c325630 (The model's scopes: over a million states in make test, ten million in make model)
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -276,7 +277,7 @@ NOT_CLAIMABLE = {
 
 
 @pytest.mark.parametrize("values", [*NOT_CLAIMABLE.values(), {"lost": 2}], ids=[*NOT_CLAIMABLE, "suspect"])
-def test_a_head_that_cannot_be_claimed_hides_no_other(database: Database, values: dict[str, object]) -> None:
+def test_a_head_that_cannot_be_claimed_hides_no_other(database: Database, values: dict[str, Any]) -> None:
     """A look with room for one head comes to the first that can be claimed."""
     put(database, ordering_key="a", **values)
     put(database, ordering_key="b", **values)
@@ -287,7 +288,7 @@ def test_a_head_that_cannot_be_claimed_hides_no_other(database: Database, values
 @pytest.mark.parametrize(
     "values", [*NOT_CLAIMABLE.values(), {"ordering_key": None}, {"lost": 1}], ids=[*NOT_CLAIMABLE, "no key", "calm"]
 )
-def test_suspect_heads_are_claimed_one_by_one(database: Database, values: dict[str, object]) -> None:
+def test_suspect_heads_are_claimed_one_by_one(database: Database, values: dict[str, Any]) -> None:
     """A look for suspects comes to one that can be claimed, past all that cannot; then to the next."""
     put(database, **{"ordering_key": "a", "lost": 2} | values)
     suspects = [put(database, ordering_key=key, lost=2)[0] for key in ("b", "c")]
