@@ -194,7 +194,7 @@ def test_only_an_earlier_failed_message_of_the_same_key_blocks(database: Databas
     """One that was enqueued later, or under another key or destination, holds nothing up; one of the same instant does."""
     first, second = put(database, 2, ordering_key="a", created_at=NOON)
     (later,) = put(database, ordering_key="a", created_at=NOON + timedelta(seconds=1))
-    failed = {"state": "failed", "failure_reason": "rejected"}
+    failed: dict[str, Any] = {"state": "failed", "failure_reason": "rejected"}
     put(database, ordering_key="b", created_at=NOON, **failed)
     put(database, ordering_key="a", created_at=NOON, destination="elsewhere", **failed)
     _set(database, later, **failed)
@@ -290,7 +290,8 @@ def test_a_head_that_cannot_be_claimed_hides_no_other(database: Database, values
 )
 def test_suspect_heads_are_claimed_one_by_one(database: Database, values: dict[str, Any]) -> None:
     """A look for suspects comes to one that can be claimed, past all that cannot; then to the next."""
-    put(database, **{"ordering_key": "a", "lost": 2} | values)
+    suspect: dict[str, Any] = {"ordering_key": "a", "lost": 2}
+    put(database, **suspect | values)
     suspects = [put(database, ordering_key=key, lost=2)[0] for key in ("b", "c")]
     found = [names(heads(database, choice=Choice.SUSPECT)) for _ in range(3)]
     assert [len(each) for each in found] == [1, 1, 0]
