@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_claim_tells_whether_there_may_be_more(database: Database) -> None:
 
 
 @pytest.mark.parametrize("values", [{}, {"due_at": datetime(2026, 1, 31, 12, tzinfo=UTC)}], ids=["due", "due at once"])
-def test_a_claim_goes_on_behind_a_place(database: Database, values: dict[str, datetime]) -> None:
+def test_a_claim_goes_on_behind_a_place(database: Database, values: dict[str, Any]) -> None:
     """What stands before the place is left, due or not; among messages that are due at one time the id decides."""
     ids = put(database, 5, **values)
     with closing(Store(database.engine)) as store:

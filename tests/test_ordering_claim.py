@@ -98,6 +98,7 @@ def test_a_long_key_does_not_hide_those_behind_it(database: Database) -> None:
 def test_a_look_goes_so_far_and_the_next_goes_on(database: Database) -> None:
     """A look that finds nothing comes past 200 keys, or two for each head asked for, and tells where it ended."""
     _fill(database, [f"{number:03}" for number in range(450)], due_at=datetime(2999, 1, 1, tzinfo=UTC))
+    put(database, ordering_key="0", state="delivered")
     (suspect,) = put(database, ordering_key="9", lost=2)
     ends = {}
     with closing(Store(database.engine)) as store:
@@ -221,9 +222,10 @@ def test_the_oldest_message_of_a_key_is_its_head_whatever_the_ids_say(database: 
 
 def test_keys_that_have_nothing_pending_cost_a_look_nothing(database: Database) -> None:
     """However many keys have been worked off, one look comes to the one that is not."""
+    (first,) = put(database, ordering_key="0")
     _fill(database, [f"{number:03}" for number in range(450)], state="delivered")
-    (pending,) = put(database, ordering_key="9")
-    assert names(heads(database)) == [pending]
+    (last,) = put(database, ordering_key="9")
+    assert names(heads(database)) == [first, last]
 
 
 def test_what_is_behind_a_failed_head_passes_by_default(database: Database) -> None:
@@ -268,7 +270,7 @@ def test_suspects_and_messages_to_be_parked_are_not_claimed_with_a_settle(databa
     assert names(heads(database, choice=Choice.SUSPECT)) == [suspect]
 
 
-NOT_CLAIMABLE = {
+NOT_CLAIMABLE: dict[str, dict[str, Any]] = {
     "due later": {"due_at": utc_after(3600)},
     "held": {"claimed_until": utc_after(60)},
     "settled": {"state": "delivered"},
@@ -288,12 +290,12 @@ def test_a_head_that_cannot_be_claimed_hides_no_other(database: Database, values
 @pytest.mark.parametrize(
     "values", [*NOT_CLAIMABLE.values(), {"ordering_key": None}, {"lost": 1}], ids=[*NOT_CLAIMABLE, "no key", "calm"]
 )
-def test_suspect_heads_are_claimed_one_by_one(database: Database, values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("blocks", [False, True], ids=["pass", "block"])
+def test_suspect_heads_are_claimed_one_by_one(database: Database, values: dict[str, Any], *, blocks: bool) -> None:
     """A look for suspects comes to one that can be claimed, past all that cannot; then to the next."""
-    suspect: dict[str, Any] = {"ordering_key": "a", "lost": 2}
-    put(database, **suspect | values)
+    put(database, **{"ordering_key": "a", "lost": 2, **values})
     suspects = [put(database, ordering_key=key, lost=2)[0] for key in ("b", "c")]
-    found = [names(heads(database, choice=Choice.SUSPECT)) for _ in range(3)]
+    found = [names(heads(database, choice=Choice.SUSPECT, blocks=blocks)) for _ in range(3)]
     assert [len(each) for each in found] == [1, 1, 0]
     assert sorted(found[0] + found[1]) == suspects
 
