@@ -55,8 +55,8 @@ class Producers(Base):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
-        self.one_key = False
-        """Whether all messages of the run stand in one line: that line grows long then."""
+        self.all_keyed = False
+        """Whether all messages of the run have a key: there are longer lines then."""
         self._producers: dict[int, Producer] = {}
 
     @move(
@@ -94,7 +94,7 @@ class Producers(Base):
         for wish in (each for each in wishes for _ in range(each.times)):
             name = f"event_{next(self.ledger.moments)}"
             if wish.destination == "overcentric":
-                key = "a" if self.one_key else wish.key
+                key = wish.key or ("a" if self.all_keyed else None)
                 self._enqueue_one(producer, self._possible(producer, wish._replace(key=key)), name)
             else:
                 self._insert(producer, wish, name)

@@ -171,7 +171,7 @@ class Workers(Base):
         worker = self._busy(number)
         self.end_leases([self.oracle.rows[each.id] for each in worker.hands if self.oracle.holds(self.held(each))])
         self.agree()
-        self._claim_all((number + 1) % 3, Choice.ANY)
+        self.claim_all((number + 1) % 3, Choice.ANY)
         if worker.hands:
             self.settle(number, sent, [], "at once", goes_on=goes_on)
 
@@ -212,10 +212,11 @@ class Workers(Base):
         worker = self._worker(number)
         for choice in (Choice.ANY, Choice.SUSPECT):
             if not worker.hands:
-                self._claim_all(number, choice)
+                self.claim_all(number, choice)
         return worker
 
-    def _claim_all(self, number: int, choice: Choice) -> None:
+    def claim_all(self, number: int, choice: Choice) -> None:
+        """Let a worker claim heads, then others."""
         self.claim_heads(number, "overcentric", choice, 5, 5, resume=False)
         self.agree()
         self.claim(number, "overcentric", choice, 5, 5, resume=False, still=False)
