@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from machine.base import DESTINATIONS
 from machine.moves import Move, move, moves
 from machine.producers import WISHES, Producers, Wish
 from machine.surroundings import Surroundings
@@ -24,6 +25,16 @@ class Everybody(Producers, Workers, Surroundings):
         self.agree()
         self.claim_all(number, Choice.ANY)
         self.end_transaction(0, commit=True)
+        self.agree()
+        self.claim_all(number, Choice.ANY)
+
+    @move(2, destination=DESTINATIONS, number=NUMBERS, lasts=st.sampled_from([False, False, True]))
+    def pause(self, destination: str, number: int, *, lasts: bool) -> None:
+        """Let a worker look while a destination is paused; go on again at once, or the next time."""
+        was_paused = destination in self.oracle.paused
+        self.set_pause(destination, paused=True)
+        self.claim_all(number, Choice.ANY, destination)
+        self.set_pause(destination, paused=lasts and not was_paused)
 
 
 class Machine(Everybody):

@@ -30,14 +30,27 @@ class Wish(NamedTuple):
     times: int
 
 
-WISHES = st.builds(
-    Wish,
-    st.sampled_from([None, None, "a", "a", "b", "c"]),
-    st.sampled_from([False] * 6 + [True]),
-    st.sampled_from([None] * 6 + ["x", "y"]),
-    st.sampled_from([0.0, 0.0, 0.0, LATER]),
-    DESTINATIONS,
-    st.integers(1, 3),
+_DEDUP_KEYS = st.sampled_from([None] * 6 + ["x", "y"])
+_TIMES = st.integers(1, 3)
+WISHES = st.one_of(
+    st.builds(
+        Wish,
+        st.none(),
+        st.sampled_from([False, False, True]),
+        _DEDUP_KEYS,
+        st.sampled_from([0.0, 0.0, LATER]),
+        DESTINATIONS,
+        _TIMES,
+    ),
+    st.builds(
+        Wish,
+        st.sampled_from(["a", "a", "b", "c"]),
+        st.sampled_from([False] * 7 + [True]),
+        _DEDUP_KEYS,
+        st.just(0.0),
+        DESTINATIONS,
+        _TIMES,
+    ),
 )
 SLOTS = st.integers(0, 1)
 
@@ -94,17 +107,15 @@ class Producers(Base):
         for wish in (each for each in wishes for _ in range(each.times)):
             name = f"event_{next(self.ledger.moments)}"
             if wish.destination == "overcentric":
-                key = wish.key or ("a" if self.all_keyed else None)
-                self._enqueue_one(producer, self._possible(producer, wish._replace(key=key)), name)
+                self._enqueue_one(producer, self._possible(producer, wish), name)
             else:
                 self._insert(producer, wish, name)
 
     def _possible(self, producer: Producer, wish: Wish) -> Wish:
-        """Leave out a `dedup_key` that would wait for the other transaction, and a delay beside a key."""
-        is_open = any(other.transaction.touched for other in self._producers.values() if other is not producer)
-        return wish._replace(
-            dedup_key=None if is_open else wish.dedup_key, delay=wish.delay if wish.key is None else 0.0
-        )
+        """Leave out a `dedup_key` that would wait for the other transaction; give it a key if all have one."""
+        if any(other.transaction.touched for other in self._producers.values() if other is not producer):
+            wish = wish._replace(dedup_key=None)
+        return wish._replace(key="a", park=False, delay=0.0) if self.all_keyed and wish.key is None else wish
 
     def _enqueue_one(self, producer: Producer, wish: Wish, name: str) -> None:
         transaction = producer.transaction

@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from machine.base import DESTINATIONS, Base
+from machine.base import Base
 from machine.moves import move
 from outbox.message import State
 from outbox.producer.ids import uuid7
@@ -47,8 +47,7 @@ class Surroundings(Base):
         ids = {rows[place % len(rows)].id for place in places if rows} | {str(uuid7())}
         assert self.stage.retry(ids) == self.oracle.retry(ids)
 
-    @move(1, destination=DESTINATIONS, paused=st.sampled_from([False] * 5 + [True]))
-    def pause(self, destination: str, *, paused: bool) -> None:
+    def set_pause(self, destination: str, *, paused: bool) -> None:
         """Pause a destination, or go on."""
         self.stage.pause(destination, paused=paused)
         if paused:

@@ -215,11 +215,11 @@ class Workers(Base):
                 self.claim_all(number, choice)
         return worker
 
-    def claim_all(self, number: int, choice: Choice) -> None:
+    def claim_all(self, number: int, choice: Choice, destination: str = "overcentric") -> None:
         """Let a worker claim heads, then others."""
-        self.claim_heads(number, "overcentric", choice, 5, 5, resume=False)
+        self.claim_heads(number, destination, choice, 5, 5, resume=False)
         self.agree()
-        self.claim(number, "overcentric", choice, 5, 5, resume=False, still=False)
+        self.claim(number, destination, choice, 5, 5, resume=False, still=False)
         self.agree()
 
     def _worker(self, number: int) -> Worker:

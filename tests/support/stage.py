@@ -118,9 +118,9 @@ class Stage:
 
     def _set(self, ids: Collection[str], **values: Any) -> None:
         # By their ids: a search would wait for rows that others have locked.
-        with self._writing() as connection:
-            for each in ids:
-                connection.execute(update(message).where(message.c.id == UUID(each)).values(**values))
+        if ids:
+            with self._writing() as connection:
+                connection.execute(update(message).where(message.c.id.in_(map(UUID, ids))).values(**values))
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
