@@ -13,7 +13,7 @@ from outbox.worker.pace import Prefetch, Waits, backoff, polling
     ("begin", "planned"),
     [
         (polling, [0.02, 0.03, 0.045, 0.0675, 0.10125, 0.151875, 0.2278125, 0.34171875, 0.5, 0.5]),
-        (backoff, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]),
+        (backoff, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 4.0, 4.0]),
     ],
 )
 def test_waits_grow_to_their_longest(begin: Callable[[], Waits], planned: list[float]) -> None:
