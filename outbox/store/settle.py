@@ -52,9 +52,10 @@ def settle(connection: Connection, outcomes: Sequence[Settlement], succession: S
     for token, group in others.items():
         _settle_others(connection, token, group, (lost, locked))
     successors: Sequence[Message] = ()
-    if succession is not None:
+    # Looked for here, because most groups have none, and pay no more than this for those that have.
+    if succession is not None and (keyed := [each for each in outcomes if each[0].keyed]):
         missed = {message.id for message, _ in (*lost, *locked)}
-        successors = succeed(connection, [each for each in outcomes if each[0].id not in missed], succession)
+        successors = succeed(connection, [each for each in keyed if each[0].id not in missed], succession)
     return Settled(lost, locked, successors)
 
 

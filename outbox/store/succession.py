@@ -31,13 +31,13 @@ class Succession:
 def succeed(
     connection: Connection, settled: Iterable[tuple[Message, Outcome]], succession: Succession
 ) -> Sequence[Message]:
-    """Claim the successors of messages that this transaction has settled.
+    """Claim the successors of messages with keys that this transaction has settled.
 
     Suspects are left to a worker with nothing else in hand, and messages to be parked in doubt to a free sender.
     """
     ended: dict[str, list[str]] = defaultdict(list)
     for message, outcome in settled:
-        if message.keyed and not isinstance(outcome, Retry):
+        if not isinstance(outcome, Retry):
             ended[message.destination].append(message.id)
     successors: list[Message] = []
     for destination, ids in ended.items():
