@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from uuid import uuid4
 
 import pytest
@@ -88,6 +89,14 @@ def test_an_ambiguous_beginning_changes_nothing(outbox: Console, database: Datab
     assert {row.state for row in rows(database)} == {"failed"}
     assert outbox("retry", "nonsense").code == 2
     assert outbox("retry").code == 2
+
+
+def test_the_store_tells_what_it_found(database: Database) -> None:
+    """Of each id the state that it was in, and nothing of one that it does not know."""
+    failed, pending, unknown = add(database, state="failed"), add(database), uuid7()
+    with closing(Transactions(database.engine)) as transactions:
+        found = transactions.run(retry, [unknown, pending, failed])
+    assert found == {failed: State.FAILED, pending: State.PENDING, unknown: None}
 
 
 def test_of_two_operators_one_wins(database: Database) -> None:
