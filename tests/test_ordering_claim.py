@@ -248,15 +248,17 @@ def test_a_repeated_settle_finds_the_successor_that_it_claimed(database: Databas
 
 
 def test_a_settle_whose_lease_was_lost_claims_no_successor(database: Database) -> None:
-    """A worker that outlived its lease does not go on with the key that another has taken over, and may have lost."""
+    """A worker that outlived its lease does not go on with the key that another has taken over, or given back."""
     put(database, 2, ordering_key="a")
     (mine,) = heads(database)
     expire(database)
     (theirs,) = heads(database)
     assert settle(database, (mine, Delivered(200))).successors == []
     assert theirs.id == mine.id
-    expire(database)
+    with closing(Store(database.engine)) as store:
+        store.settle((), [theirs])
     assert settle(database, (mine, Delivered(200))).successors == []
+    assert names(heads(database)) == [mine.id]
 
 
 def test_suspects_and_messages_to_be_parked_are_not_claimed_with_a_settle(database: Database) -> None:
