@@ -261,6 +261,17 @@ def test_a_settle_whose_lease_was_lost_claims_no_successor(database: Database) -
     assert names(heads(database)) == [mine.id]
 
 
+def test_a_lost_lease_takes_nothing_from_the_one_that_followed(database: Database) -> None:
+    """Who lost a message's lease and claimed it again goes on with its key, though both outcomes are in one group."""
+    _, second = put(database, 2, ordering_key="a")
+    (before,) = heads(database)
+    expire(database)
+    (again,) = heads(database)
+    result = settle(database, (before, Delivered(200)), (again, Delivered(200)))
+    assert names([each for each, _ in result.lost]) == [again.id]
+    assert names(list(result.successors)) == [second]
+
+
 def test_suspects_and_messages_to_be_parked_are_not_claimed_with_a_settle(database: Database) -> None:
     """A successor that may kill its worker, or that must not wait in a queue, is left to a claim of its own."""
     _, suspect = put(database, 2, ordering_key="a")

@@ -54,8 +54,10 @@ def settle(connection: Connection, outcomes: Sequence[Settlement], succession: S
     successors: Sequence[Message] = ()
     # Looked for here, because most groups have none, and pay no more than this for those that have.
     if succession is not None and (keyed := [each for each in outcomes if each[0].keyed]):
-        missed = {message.id for message, _ in (*lost, *locked)}
-        successors = succeed(connection, [each for each in keyed if each[0].id not in missed], succession)
+        # Not by the id alone: a message may be among them twice, by a lease that was lost and by the one that followed.
+        missed = {(message.id, message.claim.token) for message, _ in (*lost, *locked)}
+        landed = [each for each in keyed if (each[0].id, each[0].claim.token) not in missed]
+        successors = succeed(connection, landed, succession)
     return Settled(lost, locked, successors)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from oracle.row import SUSPECT, Row, Token
-from outbox.message import Failed, Outcome, Retry, State
+from outbox.message import Outcome, Retry, State
 from outbox.store import Choice, Position
 
 
@@ -145,7 +145,7 @@ class Oracle:
             else:
                 if row.held:
                     row.settle(outcome, self.now)
-                if row.key is not None and self._goes_on(outcome):
+                if row.key is not None and not isinstance(outcome, Retry):
                     ended.setdefault(row.destination, []).append(row.key)
         if succession is not None:
             answer.successors.update(self._succeed(ended, succession))
@@ -205,9 +205,6 @@ class Oracle:
         """Whether a claim is still on its message, be it expired."""
         row = self.rows[held.id]
         return row.held and row.token == held.token
-
-    def _goes_on(self, outcome: Outcome) -> bool:
-        return not isinstance(outcome, Retry) and not (self.blocks and isinstance(outcome, Failed))
 
     def _succeed(self, ended: dict[str, list[str]], token: Token) -> Iterator[str]:
         """Claim the next ones of keys: no suspects, and none that needs a free sender."""
