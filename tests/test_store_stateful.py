@@ -42,7 +42,7 @@ def stage(database: Database) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.mark.timeout(FUZZ_SECONDS + 900 if FUZZ_SECONDS else 120)
+@pytest.mark.timeout(FUZZ_SECONDS + 900)  # shrinking what failed takes up to five minutes
 def test_the_store_does_what_the_protocol_says(stage: Stage) -> None:
     """Whatever producers, workers, operators and time do, each answer and each row is as the protocol has it."""
     if not FUZZ_SECONDS:
