@@ -68,8 +68,6 @@ class Tries:
         def allowed() -> bool:
             return not stopping.is_set() and lease_clock() <= self._last_begin
 
-        if not self._helps(self.last):
-            return
         retrying = AsyncRetrying(
             stop=stop_after_attempt(MOST),
             wait=_WAIT,
