@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from outbox.clock import lease_clock
 from outbox.message import Delivered
@@ -151,6 +151,17 @@ def test_an_open_claim_locks_nothing_that_others_hold(database: Database) -> Non
             assert store.settle([(first, Delivered(200))], []) == Settled([], [])
         expire(database)
         assert [each.id for each in claim(database)] == [each.id for each in others]
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_a_claim_passes_over_a_row_that_somebody_has_locked(database: Database) -> None:
+    """One that is locked costs the claim no place: it takes as many as asked for, from before and behind that one."""
+    first, locked, third, fourth, _ = put(database, 5)
+    with closing(Store(database.engine)) as store, database.engine.connect() as connection, connection.begin():
+        connection.execute(select(message.c.id).where(message.c.id == UUID(locked)).with_for_update())
+        claimed = store.claim("overcentric", Choice.ANY, limit=3, free=10, lease=LEASE)
+    assert [each.id for each in claimed.messages] == [first, third, fourth]
+    assert claimed.more
 
 
 def _suspect(database: Database, *suspects: str) -> None:
