@@ -23,8 +23,8 @@ FUZZ_SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 FUZZ_SEED = os.environ.get("FUZZ_SEED")
 
 FIXED = settings(
-    max_examples=25,
-    stateful_step_count=50,
+    max_examples=20,
+    stateful_step_count=40,
     deadline=None,
     derandomize=True,
     # The explain phase takes longer than the search.
