@@ -11,7 +11,7 @@ from outbox.errors import OutboxError, TryLater
 from outbox.settings import Settings
 from outbox.store import TROUBLE, Choice, Claimed, Position, Store
 from outbox.worker.pace import GATHER_SECONDS, LOOK_AGAIN_SECONDS, Prefetch, backoff, polling
-from outbox.worker.report import Report
+from outbox.worker.report import Doing, Report
 from outbox.worker.sending import Senders
 from outbox.worker.settling import Settler
 from outbox.worker.thread import StoreThread
@@ -66,7 +66,7 @@ class Claimer:
             except (*TROUBLE, OutboxError) as error:
                 await self._bear(error)
             else:
-                self._report.works()
+                self._report.works(Doing.CLAIM)
                 return
 
     async def run(self, senders: Senders, settler: Settler) -> None:
@@ -170,7 +170,8 @@ class Claimer:
             lease=self._settings.lease,
             after=after,
         )
-        return self._take(claimed, senders)
+        self._take(claimed, senders)
+        return claimed
 
     async def _claim_heads(self, choice: Choice, wanted: int, senders: Senders, after: str = "") -> tuple[Claimed, str]:
         claimed, reached = await self._thread.call(
@@ -182,13 +183,14 @@ class Claimer:
             lease=self._settings.lease,
             after=after,
         )
-        return self._take(claimed, senders), reached
+        if claimed.messages:  # a look alone does not show that claims work
+            self._take(claimed, senders)
+        return claimed, reached
 
-    def _take(self, claimed: Claimed, senders: Senders) -> Claimed:
+    def _take(self, claimed: Claimed, senders: Senders) -> None:
         self._backoff.restart()
-        self._report.works()
+        self._report.works(Doing.CLAIM)
         senders.feed(claimed.messages)
-        return claimed
 
     def _wait(self, found: Found) -> float:
         if self._suspects or self._left:
@@ -220,7 +222,7 @@ class Claimer:
         explained = error if isinstance(error, OutboxError) else self._store.explain(error)
         if self._mode is not Mode.FOREVER or explained.exit_code == 78:
             raise explained from error
-        self._report.trouble(explained)
+        self._report.trouble(Doing.CLAIM, explained)
         await self._pause(self._backoff.next())
 
     async def _pause(self, seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from enum import Enum
 
 from outbox.clock import lease_clock
 from outbox.errors import OutboxError
@@ -43,6 +44,13 @@ class Counts:
         )
 
 
+class Doing(Enum):
+    """What the database was asked to do. On a full disk, say, it finds messages and settles none."""
+
+    CLAIM = "claim"
+    SETTLE = "settle"
+
+
 class Repeats:
     """Counts lines that repeat, and lets one through now and then."""
 
@@ -69,7 +77,7 @@ class Report:
     def __init__(self) -> None:
         self.counts = Counts()
         self._repeats = Repeats()
-        self._down: set[str] = set()
+        self._down: dict[Doing, set[str]] = {}
 
     def settled(self, group: list[Settlement], released: int, result: Settled) -> None:
         """Take in a group that the store has written."""
@@ -95,18 +103,17 @@ class Report:
             text = f"will try again: {message.name} {message.id}: {outcome.attempt.error}"  # type: ignore[union-attr]
             self._repeats.say(logging.INFO, f"retry {outcome.attempt.error}", text)  # type: ignore[union-attr]
 
-    def trouble(self, trouble: OutboxError) -> None:
+    def trouble(self, doing: Doing, trouble: OutboxError) -> None:
         """Say that the database is in trouble: each trouble once, until it works again.
 
         What differs in its numbers alone (a process, a port, a place in a file) is the same trouble.
         """
         kind = _DIGITS.sub("0", str(trouble))
-        if kind not in self._down:
+        if not any(kind in said for said in self._down.values()):
             logger.error("waiting: %s", trouble)
-        self._down.add(kind)
+        self._down.setdefault(doing, set()).add(kind)
 
-    def works(self) -> None:
-        """Say that the database works again, if it did not."""
-        if self._down:
-            self._down.clear()
+    def works(self, doing: Doing) -> None:
+        """Say that the database works again, if it did not: when all works that had failed."""
+        if self._down.pop(doing, None) and not self._down:
             logger.warning("the database works again")

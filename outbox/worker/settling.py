@@ -9,7 +9,7 @@ from outbox.clock import lease_clock
 from outbox.message import Message, Outcome
 from outbox.store import TROUBLE, Settled, Settlement, Store
 from outbox.worker.pace import backoff
-from outbox.worker.report import Report, logger
+from outbox.worker.report import Doing, Report, logger
 from outbox.worker.thread import StoreThread
 
 LAST_SETTLE_SECONDS = 10.0
@@ -122,7 +122,7 @@ class Settler:
                 await asyncio.sleep(waits.next())
             else:
                 self._failure = None
-                self._report.works()
+                self._report.works(Doing.SETTLE)
                 self._report.settled(outcomes, len(unsent), result)
                 self._open()
                 self._postpone(result)
@@ -135,7 +135,7 @@ class Settler:
             self._failing_since = lease_clock()
         self._failure = error
         self.accepts.clear()
-        self._report.trouble(self._store.explain(error))
+        self._report.trouble(Doing.SETTLE, self._store.explain(error))
         self.on_trouble()
 
     def _open(self) -> None:
