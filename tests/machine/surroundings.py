@@ -13,7 +13,7 @@ from machine.moves import move
 from outbox.message import State
 from outbox.producer.ids import uuid7
 from outbox.schema import message
-from support.stage import Stage
+from support.stage import DUE_FOR, Stage
 
 
 class Surroundings(Base):
@@ -38,7 +38,7 @@ class Surroundings(Base):
         late = [row for row in self.unlocked() if row.pending and not row.is_due(self.oracle.now)]
         self.stage.hasten([row.id for row in late])
         for row in late:
-            row.put_off(0.0, self.oracle.now)
+            row.put_off(-DUE_FOR, self.oracle.now)
 
     @move(2, places=st.lists(st.integers(0, 9), min_size=1, max_size=3))
     def operator_retries(self, places: list[int]) -> None:

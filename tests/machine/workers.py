@@ -30,6 +30,7 @@ _WORDS: dict[str, Outcome] = {
 }
 OUTCOMES = st.sampled_from(["delivered", "delivered", "delivered", "now", "cut off", "later", "failed", "failed"])
 CHOICES = st.sampled_from([Choice.ANY, Choice.ANY, Choice.CALM, Choice.SUSPECT])
+FREE = st.sampled_from([0, 0, 1, 2, 5])
 NUMBERS = st.integers(0, 2)
 PLACES = st.integers(0, 7)
 """Which of the messages that a worker holds, counted around."""
@@ -83,7 +84,7 @@ class Workers(Base):
         destination=DESTINATIONS,
         choice=CHOICES,
         limit=st.integers(1, 5),
-        free=st.integers(0, 5),
+        free=FREE,
         resume=st.booleans(),
         still=st.sampled_from([False, False, False, True]),
     )
@@ -126,7 +127,7 @@ class Workers(Base):
         destination=DESTINATIONS,
         choice=CHOICES,
         limit=st.integers(1, 5),
-        free=st.integers(0, 5),
+        free=FREE,
         resume=st.booleans(),
     )
     def claim_heads(

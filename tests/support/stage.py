@@ -107,8 +107,8 @@ class Stage:
         self._set(ids, claimed_until=utc_after(-1))
 
     def hasten(self, ids: Collection[str]) -> None:
-        """Let these be due now."""
-        self._set(ids, due_at=utc_now())
+        """Let these have been due for as long as each other, and longer than any that was not put off."""
+        self._set(ids, due_at=utc_after(-DUE_FOR))
 
     def pause(self, name: str, *, paused: bool) -> None:
         """Pause a destination, or go on."""
@@ -136,6 +136,9 @@ class Stage:
             event.listen(engine, "connect", _hurry)
         return engine
 
+
+DUE_FOR = 7200.0
+"""Seconds; longer than any run."""
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mariadb": "pymysql"}
 
