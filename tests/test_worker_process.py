@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -15,29 +14,11 @@ from outbox.schema import worker as worker_table
 from outbox.store.engine import write_transaction
 from outbox.testing import ThreadedFakeServer
 from support.databases import Database, build_schema
-from support.events import body
 from support.rows import attempts, look, put
 from support.servers import PostgresServer
+from support.trouble import BODY, states, stop, until_delivered
 from support.waiting import eventually
 from support.workers import WorkerProcess, environment, run, worker
-
-BODY = json.dumps(body("minimal"))
-
-
-def states(database: Database) -> dict[str, int]:
-    """How many messages stand where."""
-    with database.engine.connect() as connection:
-        rows = connection.execute(select(message.c.state, func.count()).group_by(message.c.state))
-        return {row[0]: row[1] for row in rows}
-
-
-def until_delivered(database: Database, count: int, timeout: float = 30.0) -> None:
-    eventually(lambda: states(database) == {"delivered": count}, timeout=timeout, interval=0.05)
-
-
-def stop(process: WorkerProcess) -> None:
-    process.signal(signal.SIGTERM)
-    assert process.wait() == 0
 
 
 def test_killed_in_mid_batch(
