@@ -34,7 +34,7 @@ TURNSTILE = {
     ],
 }
 WAITING = {
-    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     " AND query_start < clock_timestamp() - interval '200 ms'",
     "mariadb": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
 }
@@ -47,7 +47,7 @@ LOCK_WAITS = "SELECT variable_value FROM information_schema.global_status WHERE 
 
 def until_waiting(database: Database) -> None:
     """Wait until somebody waits for a lock. InnoDB shows news only to those who have not looked for 0.1 s."""
-    eventually(lambda: ask(database, WAITING[database.kind]) == 1, timeout=30, interval=0.3)
+    eventually(lambda: ask(database, WAITING[database.kind]) >= 1, timeout=45, interval=0.3)
 
 
 def ask(database: Database, question: str) -> int:

@@ -25,7 +25,7 @@ def states(database: Database) -> dict[str, int]:
         return {row[0]: row[1] for row in rows}
 
 
-def until_delivered(database: Database, count: int, timeout: float = 30.0) -> None:
+def until_delivered(database: Database, count: int, timeout: float = 45.0) -> None:
     """Wait until every message is delivered."""
     eventually(lambda: states(database) == {"delivered": count}, timeout=timeout, interval=0.05)
 
