@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
+# Tests wait more than they compute: three for two cores.
+WORKERS ?= 3
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format docs model fuzz chaos bars bench constraints clean
+.PHONY: help demo test test-oldest lint format docs model fuzz fuzz-answers chaos bars bench bench-quick constraints clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,7 +25,7 @@ demo: $(VENV)/.ready ## the main job on SQLite: transactions, a kill -9, a flaky
 	@$(BIN)/outbox demo $(ARGS)
 
 test: $(VENV)/.ready ## every test, on SQLite, PostgreSQL and MariaDB (ARGS="-k name" selects)
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-oldest: ## the tests that touch libraries, on the oldest versions that are supported
 	$(MAKE) --no-print-directory VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt test \
@@ -32,6 +34,10 @@ test-oldest: ## the tests that touch libraries, on the oldest versions that are 
 
 fuzz: $(VENV)/.ready ## the store against a model of its protocol, for FUZZ_SECONDS (300) on each database
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/python -m pytest -n 2 tests/test_store_stateful.py $(ARGS)
+
+fuzz-answers: $(VENV)/.ready ## answers as raw bytes, Retry-After, error texts: FUZZ_ANSWERS (1000000) of them
+	FUZZ_ANSWERS=$${FUZZ_ANSWERS:-1000000} $(BIN)/python -m pytest -n 2 tests/test_delivery_any_answer.py \
+		tests/test_policy_any_answer.py $(ARGS)
 
 DATABASE ?= postgresql
 MINUTES ?= 12
@@ -55,8 +61,13 @@ docs: $(VENV)/.ready ## write docs/configuration.md from the settings
 model: $(VENV)/.ready ## every order of the protocol's steps, and what breaks without each guard (some minutes)
 	@PYTHONPATH=tests $(BIN)/python -m model
 
-bench: $(VENV)/.ready ## the worker's CPU per event, beside the bare HTTP client (ARGS="--database URL")
-	$(BIN)/python benchmarks/cpu_per_event.py $(ARGS)
+BENCH := PYTHONPATH=benchmarks:tests $(BIN)/python -m bench
+
+bench: $(VENV)/.ready ## how fast it is, beside the bare HTTP client and other job queues (ARGS="latency --set concurrency=128")
+	@$(BENCH) $(ARGS)
+
+bench-quick: $(VENV)/.ready ## the same in under two minutes: small sizes, no peers that are not there yet
+	@$(BENCH) quick $(ARGS)
 
 bars: $(VENV)/.ready ## what the protocol must reach, measured (ARGS="snapshot --database postgresql", ARGS=--short)
 	PYTHONPATH=benchmarks:tests $(BIN)/python -m bars $(ARGS)
@@ -69,4 +80,4 @@ constraints: ## resolve both constraints files anew: names, versions and hashes,
 	$(RESOLVE) --resolution lowest-direct --output-file constraints-oldest.txt
 
 clean: ## remove what the other verbs made
-	rm -rf .venv .venv-oldest dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-oldest .bench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from outbox.settings import Settings, variable
-from outbox.settings.producer import ProducerSettings
+from outbox.settings.destinations import OWN
+from outbox.settings.producer import PRODUCERS
 from outbox.store.url import synchronous_url
 
 TARGET = Path(__file__).with_name("configuration.md")
@@ -42,7 +43,7 @@ A wrong value ends a command with one line:
   Exit code 78, for a flag 2 (`--lease soon`). A file that cannot be read is 78, also that of `--config`.
 - A value that turns out wrong where it is used: the line names the variable, not the source, and the exit code is 78
   wherever the value came from, a flag included. So for a URL that is none of a database's (`--database-url notaurl`), an endpoint
-  that is not http or https (`--endpoint ftp://x`), and a lease shorter than twice the try timeout.
+  that is not http or https (`--endpoint ftp://x`), a lease shorter than twice the try timeout, and a first pause longer than the longest.
 """
 
 _SYNTAX = """\
@@ -52,6 +53,8 @@ _SYNTAX = """\
 |---|---|---|
 | durations | a number and a unit: `ms`, `s`, `m`, `h`, `d` | `200ms`, `1.5s`, `30s`, `5m`, `2h`, `7d` |
 | sizes | bytes, or a number with `B`, `KiB` or `MiB` | `262144`, `256KiB`, `1MiB` |
+| rates | a number and `/s`, `/m` or `/h`; `none` | `50/s`, `3000/m`, `100/h` |
+| headers | `Name: value`, separated by semicolons; in TOML also a table | `X-Tenant: 42; X-Shop: a` |
 | lists | values separated by commas; in TOML also an array | `5s,30s,5m`, `["5s", "30s", "5m"]` |
 | words | in any case | `on`, `JSON` |
 """
@@ -59,12 +62,27 @@ _SYNTAX = """\
 _FILE = """\
 ## The file
 
-TOML; the keys are the settings' names in lower case without `outbox_`, at the top level. Durations and sizes are strings.
-An unknown key is an error.
+TOML; the keys are the settings' names in lower case without `outbox_`, at the top level, and a table for each destination.
+Durations, sizes and rates are strings. An unknown key is an error.
 
 ```toml
 {sample}
+
+[destinations.crm]
+url = "https://crm.example/hooks"
 ```
+"""
+
+_DESTINATIONS = """\
+## Destinations
+
+A destination of the name `crm` is there when one of these variables is set, or the table `[destinations.crm]` is in the file. Files
+(`OUTBOX_DESTINATION_CRM_SECRET_FILE`) and systemd credentials (`outbox_destination_crm_secret`) serve as for any setting.
+[destinations.md](destinations.md) says what they are for.
+
+{rows}
+
+`overcentric` has no settings of this form: the outbox's own are its, and the defaults of the others.
 """
 
 _SAMPLE = ("database_url", "project_id", "concurrency", "try_timeout", "log_format")
@@ -123,6 +141,7 @@ def text() -> str:
             _settings(),
             _SYNTAX,
             _FILE.format(sample=_sample()),
+            _DESTINATIONS.format(rows="\n".join(_own_rows())),
             _DATABASES.format(rows="\n".join(_url_rows())),
             _DELIVERY,
         )
@@ -135,13 +154,20 @@ def _settings() -> str:
         default = getattr(Settings(), name)
         shown = "not set" if default in {None, ()} else f"`{reading.show(default)}`"
         rows.append(_row(f"`{variable(name)}`", shown, reading.doc, f"`{reading.example}`"))
-    producer = ", ".join(f"`{variable(name)}`" for name in ProducerSettings._fields)
+    producer = ", ".join(f"`{variable(name)}`" for name in PRODUCERS)
     note = (
-        f"Of these the application's own process reads\n{producer}:\n"
-        "at its first `enqueue` and whenever one of the variables has changed. The others are for the worker and the\n"
-        "command line."
+        f"Of these the application's own process reads\n{producer},\n"
+        "and the names of [destinations](#destinations) with their `kind` and `on_unknown`: at its first `enqueue` and\n"
+        "whenever one of the variables has changed. The others are for the worker and the command line."
     )
     return "## The settings\n\n{}\n\n{}\n".format("\n".join(rows), note)
+
+
+def _own_rows() -> Iterable[str]:
+    yield _row("Variable", "In the table", "Meaning", "Example")
+    yield _row("---", "---", "---", "---")
+    for name, reading in OWN.items():
+        yield _row(f"`OUTBOX_DESTINATION_CRM_{name.upper()}`", f"`{name}`", reading.doc, f"`{reading.example}`")
 
 
 def _row(*cells: str) -> str:

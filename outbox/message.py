@@ -44,6 +44,22 @@ class Certainty(StrEnum):
     """It may have been processed: timeout, reset, 5xx, a worker that died."""
 
 
+class Cause(StrEnum):
+    """Why a destination is paused. All but the operator's are automatic: they end when a probe has succeeded."""
+
+    OPERATOR = "operator"
+    """`outbox pause`. It ends at its time, or by `outbox resume`."""
+
+    RETRY_AFTER = "retry_after"
+    """The destination asked for it: 429 or 503 with `Retry-After`."""
+
+    FAILING = "failing"
+    """Several different messages in a row failed: 5xx, timeout, reset."""
+
+    REFUSED = "refused"
+    """Several different messages in a row drew an answer that judges us or the endpoint, not the message: 401, 404, …"""
+
+
 class FailureReason(StrEnum):
     """Why a message is failed."""
 
@@ -118,7 +134,10 @@ class Retry:
     delay: float
     attempt: Attempt
     charged: bool = True
-    """False for a try that our own shutdown cut off."""
+    """False for what says nothing of this message: a try that our own shutdown cut off, or a trouble that paused its
+    destination. It stays due since when it was: the delay is then 0."""
+    pause: float | None = None
+    """Seconds for which the destination asked not to be sent anything (429 or 503 with `Retry-After`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +146,8 @@ class Failed:
 
     reason: FailureReason
     attempt: Attempt
+    pause: float | None = None
+    """As for `Retry`: what ended this message may still ask for a pause."""
 
 
 Outcome = Delivered | Retry | Failed

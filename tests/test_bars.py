@@ -9,7 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from bars import inserts, keyed_backlog, one_key, ordering, snapshot, stops
+from bars import (
+    enqueue,
+    hostile,
+    imports,
+    inserts,
+    keyed_backlog,
+    latency,
+    one_key,
+    ordering,
+    scale,
+    snapshot,
+    stops,
+    wakeups,
+)
 from bars.__main__ import measured
 from bars.bar import Bar
 from support.databases import KINDS, Database
@@ -63,8 +76,41 @@ def test_stops_lose_nothing(database: Database, tmp_path: Path) -> None:
     small(stops.BAR, database, tmp_path)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_misbehaviour_by_the_hundred(database: Database, tmp_path: Path) -> None:
+    """Every try ends in time with one outcome, and the memory that many connections take is not passed."""
+    small(hostile.BAR, database, tmp_path)
+
+
+def test_enqueue_beside_a_bare_insert(database: Database, tmp_path: Path) -> None:
+    """Both write every row, in every place; how long they take is for the long form."""
+    small(enqueue.BAR, database, tmp_path, math.inf)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_import_beside_the_orm_s(database: Database, tmp_path: Path) -> None:
+    """`import outbox` is not slower than SQLAlchemy's own import by far."""
+    small(imports.BAR, database, tmp_path)
+
+
+def test_an_idle_system_delivers_soon_and_rests(database: Database, tmp_path: Path) -> None:
+    """A commit is found soon, and a worker that has nothing to do asks seldom."""
+    small(latency.BAR, database, tmp_path)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_committers_bear_wake_ups(database: Database, tmp_path: Path) -> None:
+    """Who wakes workers commits as fast as who does not."""
+    small(wakeups.BAR, database, tmp_path)
+
+
 def test_every_kind_is_known() -> None:
     """No bar is left out for a misspelt database."""
     from bars import BARS
 
     assert {kind for bar in BARS.values() for kind in bar.kinds} == set(KINDS)
+
+
+def test_a_large_table_costs_no_more(database: Database, tmp_path: Path) -> None:
+    """Claims and settles cost the same beside many settled messages; a purge removes those."""
+    small(scale.BAR, database, tmp_path)

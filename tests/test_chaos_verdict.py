@@ -113,6 +113,14 @@ FORGED = {
         replace(TRUE, faults=[fault(Kind.DEPLOY, 6.8)]),
         "duplicate without a cause",
     ),
+    "received again from a worker that had been frozen for a second and thawed long before": (
+        replace(with_received(received("first", 9.0, worker=2)), faults=[*TRUE.faults, fault(Kind.FREEZE, 1.5, 2)]),
+        "duplicate without a cause",
+    ),
+    "received again from a worker that was frozen only after another had sent it": (
+        replace(with_received(received("first", 2.2, worker=2)), faults=[*TRUE.faults, fault(Kind.FREEZE, 1.7, 2)]),
+        "duplicate without a cause",
+    ),
     "parked in doubt, and sent again": (
         with_received(received("parked", 9.1, answer="500")),
         "parked in doubt, and sent again",
@@ -152,6 +160,14 @@ def test_a_true_history_is_accepted() -> None:
     assert verdict.duplicates == {Kind.KILL: 1}
     assert verdict.worst == {Kind.KILL: 1}
     assert verdict.resent == 1
+
+
+def test_frozen_in_the_middle_of_its_post() -> None:
+    """What a worker sends as it thaws, and another has sent meanwhile, was in its hands when its lease ended."""
+    thawed = replace(with_received(received("first", 2.1, worker=2)), faults=[*TRUE.faults, fault(Kind.FREEZE, 1.5, 2)])
+    verdict = judge(thawed)
+    assert verdict.violations == []
+    assert verdict.duplicates == {Kind.KILL: 1, Kind.FREEZE: 1}
 
 
 @pytest.mark.parametrize("name", FORGED)

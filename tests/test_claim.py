@@ -122,7 +122,7 @@ def test_a_destination_that_is_paused_is_not_claimed(database: Database) -> None
     """While a destination is paused its messages wait; afterwards they are claimed."""
     put(database)
     with database.engine.begin() as connection:
-        connection.execute(insert(destination).values(name="overcentric", paused_until=FOREVER))
+        connection.execute(insert(destination).values(name="overcentric", paused_until=FOREVER, cause="operator"))
     assert claim(database) == []
     with database.engine.begin() as connection:
         connection.execute(update(destination).values(paused_until=utc_after(-1)))

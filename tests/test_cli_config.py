@@ -76,6 +76,43 @@ def test_no_password_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert "https://***@proxy.example/api/v1/event" in text.out
 
 
+def test_destinations_are_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each setting of each: its own, or the outbox's and where that came from; nothing secret in either form."""
+    for name, value in {
+        "URL": f"https://u:{CANARY}@crm.example/hooks?key={CANARY}",
+        "SECRET": CANARY,
+        "HEADERS": f"Authorization: {CANARY}; X-Tenant: {CANARY}",
+        "TRY_TIMEOUT": "3s",
+        "PROXY": f"http://u:{CANARY}@proxy:1",
+    }.items():
+        monkeypatch.setenv(f"OUTBOX_DESTINATION_CRM_{name}", value)
+    monkeypatch.setenv("OUTBOX_RATE", "50/s")
+    monkeypatch.setenv("OUTBOX_PROXY", f"http://u:{CANARY}@other:1")
+    found = _shown(capsys)
+    assert {name: (each["value"], each["origin"]) for name, each in found.items() if ".crm." in name} == {
+        "destinations.crm.url": ("https://***@crm.example/hooks?***", "OUTBOX_DESTINATION_CRM_URL"),
+        "destinations.crm.kind": ("webhook", "default"),
+        "destinations.crm.secret": ("***", "OUTBOX_DESTINATION_CRM_SECRET"),
+        "destinations.crm.headers": ("Authorization: ***; X-Tenant: ***", "OUTBOX_DESTINATION_CRM_HEADERS"),
+        "destinations.crm.concurrency": ("64", "default"),
+        "destinations.crm.rate": ("50/s", "OUTBOX_RATE"),
+        "destinations.crm.try_timeout": ("3s", "OUTBOX_DESTINATION_CRM_TRY_TIMEOUT"),
+        "destinations.crm.on_unknown": (None, "default"),
+        "destinations.crm.proxy": ("http://***@proxy:1", "OUTBOX_DESTINATION_CRM_PROXY"),
+        "destinations.crm.ca_file": (None, "default"),
+    }
+    assert found["proxy"]["value"] == "http://***@other:1"
+    assert CANARY not in json.dumps(found)
+    assert run(["config", "show"]) == 0
+    assert CANARY not in "".join(capsys.readouterr())
+
+
+def test_a_secret_flag_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    """A proxy that cannot be read is a usage error without its password."""
+    assert run(["config", "show", "--proxy", f"socks5://u:{CANARY}@p:1"]) == 2
+    assert CANARY not in "".join(capsys.readouterr())
+
+
 def test_a_misspelt_variable_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning on standard error with the name that was probably meant, not its value; the JSON stays JSON."""
     monkeypatch.setenv("OUTBOX_CONCURENCY", CANARY)

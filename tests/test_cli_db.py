@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +12,7 @@ from outbox.cli import run
 from outbox.schema import VERSION_TABLE
 from outbox.schema.version import HEAD
 from outbox.store.engine import open_engine
-from support.commands import Console, add
+from support.commands import Console, add, at_a_terminal
 from support.databases import Database
 from support.servers import PASSWORD
 from support.servers.ports import free_port
@@ -80,27 +75,6 @@ def test_downgrade_on_a_terminal_asks(database: Database, answer: str, code: int
     assert "1 pending" in screen
     assert ("Nothing was changed" in screen) == left
     assert ("outbox_message" in inspect(database.engine).get_table_names()) == left
-
-
-def at_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
-    """Run `outbox …` on a pseudo-terminal and answer its question."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "outbox", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
-    )
-    os.close(theirs)
-    screen = b""
-    while b"[y/N]" not in screen:
-        assert select.select([ours], [], [], 30)[0], screen
-        screen += os.read(ours, 1024)
-    os.write(ours, f"{answer}\n".encode())
-    try:
-        while chunk := os.read(ours, 1024):
-            screen += chunk
-    except OSError:  # the other side is closed: on Linux an error, not an end
-        pass
-    os.close(ours)
-    return process.wait(30), screen.decode()
 
 
 def test_stamp_records_without_running_anything(outbox: Console) -> None:

@@ -236,3 +236,38 @@ def test_a_failure_while_writing_leaves_nothing(outbox: Console, database: Datab
     with pytest.raises(Exception, match="stopped"):
         outbox("enqueue", BODIES / "minimal.json", BODIES / "stripe_webhook.json")
     assert rows(database) == []
+
+
+@only_sqlite
+def test_a_webhook_takes_any_json(outbox: Console, database: Database, tmp_path: Path) -> None:
+    """--destination of the file that --config names; what to do in doubt is the destination's, if no flag says it."""
+    config = tmp_path / "outbox.toml"
+    config.write_text('[destinations.crm]\nurl = "https://crm.example/"\non_unknown = "park"\n')
+    path = _file(tmp_path, '{"type": "order.paid"}\n[1, 2]\n', "payloads.jsonl")
+    there = ("--destination", "crm", "--config", config)
+    assert outbox("enqueue", path, *there).code == 0
+    assert outbox("enqueue", path, *there, "--on-unknown", "retry", "--ordering-key", "k").code == 0
+    found = [(row.destination, row.name, row.body, row.on_unknown, row.ordering_key) for row in rows(database)]
+    assert found == [
+        ("crm", "order.paid", '{"type":"order.paid"}', "park", None),
+        ("crm", "crm", "[1,2]", "park", None),
+        ("crm", "order.paid", '{"type":"order.paid"}', "retry", "k"),
+        ("crm", "crm", "[1,2]", "retry", "k"),
+    ]
+
+
+@only_sqlite
+def test_a_destination_that_is_not_configured(outbox: Console, database: Database, tmp_path: Path) -> None:
+    """Refused with the names there are, before anything is read or written."""
+    ran = outbox("enqueue", _file(tmp_path, MINIMAL), "--destination", "crm")
+    assert ran.code == 65
+    assert "destination: is 'crm', which is not configured here; set OUTBOX_DESTINATION_CRM_URL" in ran.err
+    assert rows(database) == []
+
+
+@only_sqlite
+def test_park_by_name(outbox: Console, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OUTBOX_PARK counts for the command as for `outbox.enqueue`."""
+    monkeypatch.setenv("OUTBOX_PARK", f"{body('minimal')['event']['name'][:4]}*")
+    assert outbox("enqueue", BODIES / "minimal.json").code == 0
+    assert [row.on_unknown for row in rows(database)] == ["park"]

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from outbox.producer.ids import uuid7
-from outbox.schema import FOREVER, destination, message, utc_after, utc_now
+from outbox.schema import FOREVER, destination, message, utc_after, utc_now, worker
+from outbox.store import Store
 from outbox.store.look import status as status_module
 from support.commands import MINIMAL, Console, add, add_attempt
 from support.databases import Database
 
-STATUS_FIELDS = ["pending", "due", "claimed", "scheduled", "delivered", "failed", "oldest_due_seconds", "destinations"]
+STATUS_FIELDS = [
+    "pending", "due", "claimed", "scheduled", "retrying", "delivered", "failed", "oldest_due_seconds", "destinations",
+    "unconfigured", "troubles",
+]  # fmt: skip
 LIST_FIELDS = [
     "id", "destination", "name", "state", "attempts", "created_at", "due_at", "settled_at",
     "failure_reason", "last_status", "last_error",
 ]  # fmt: skip
 ATTEMPT_FIELDS = ["attempt", "started_at", "duration_ms", "tries", "status", "certainty", "error", "response"]
+
+
+_NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+OPEN = {
+    "name": "overcentric", "cause": None, "paused_until": None, "paused_at": None, "paused_by": None, "reason": None,
+    "probing": False,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -49,7 +64,9 @@ def test_status_of_an_empty_outbox(outbox: Console) -> None:
     assert list(ran.json) == STATUS_FIELDS
     assert ran.json == dict.fromkeys(STATUS_FIELDS, 0) | {
         "oldest_due_seconds": None,
-        "destinations": [{"name": "overcentric", "paused_until": None, "reason": None}],
+        "destinations": [OPEN],
+        "unconfigured": [],
+        "troubles": [],
     }
     assert outbox("status").out.startswith("All well: nothing is waiting.\nDatabase: ")
 
@@ -58,8 +75,8 @@ def test_status_counts_what_is_due_claimed_and_scheduled(outbox: Console, databa
     """Pending is the sum of the three; an expired claim is due again, and the oldest due message has an age."""
     _mixed(database)
     found = outbox("status", "--json").json
-    assert {name: found[name] for name in STATUS_FIELDS[:6]} == {
-        "pending": 7, "due": 3, "claimed": 1, "scheduled": 3, "delivered": 1, "failed": 1,
+    assert {name: found[name] for name in STATUS_FIELDS[:7]} == {
+        "pending": 7, "due": 3, "claimed": 1, "scheduled": 3, "retrying": 0, "delivered": 1, "failed": 1,
     }  # fmt: skip
     assert 90 <= found["oldest_due_seconds"] < 120
     text = outbox("status").out
@@ -67,23 +84,79 @@ def test_status_counts_what_is_due_claimed_and_scheduled(outbox: Console, databa
 
 
 def test_status_tells_of_a_pause_until_it_ends(outbox: Console, database: Database) -> None:
-    """A pause shows with its reason, an endless one in words, and one that is over not at all."""
+    """A pause shows with who made it and why, an endless one in words, and one that is over by its time not at all."""
     with database.engine.begin() as connection:
         pauses: list[dict[str, Any]] = [
-            {"name": "overcentric", "paused_until": utc_after(600.0), "reason": "503 for all\x1b[2J"},
-            {"name": "endless", "paused_until": FOREVER, "reason": "an operator"},
-            {"name": "over", "paused_until": utc_after(-1.0), "reason": "long ago"},
+            {
+                "name": "overcentric",
+                "cause": "failing",
+                "paused_until": utc_after(600.0),
+                "reason": "503 for all\x1b[2J",
+            },
+            {
+                "name": "endless",
+                "cause": "operator",
+                "paused_until": FOREVER,
+                "reason": "moving",
+                "paused_by": "anna@ops",
+            },
+            {"name": "over", "cause": "operator", "paused_until": utc_after(-1.0), "reason": "long ago"},
+            {
+                "name": "probed",
+                "cause": "refused",
+                "paused_until": utc_after(-1.0),
+                "paused_at": _NOON,
+                "reason": "401",
+            },
         ]
         for pause in pauses:
             connection.execute(insert(destination).values(**pause))
-    endless, over, paused = outbox("status", "--json").json["destinations"]
-    assert endless == {"name": "endless", "paused_until": "9999-12-31T00:00:00.000000Z", "reason": "an operator"}
-    assert over == {"name": "over", "paused_until": None, "reason": None}
-    assert (paused["name"], paused["reason"]) == ("overcentric", "503 for all\x1b[2J")
+    endless, over, paused, probed = outbox("status", "--json").json["destinations"]
+    assert endless == {
+        "name": "endless", "cause": "operator", "paused_until": "9999-12-31T00:00:00.000000Z", "paused_at": None,
+        "paused_by": "anna@ops", "reason": "moving", "probing": False,
+    }  # fmt: skip
+    assert over == OPEN | {"name": "over"}
+    assert (paused["name"], paused["cause"], paused["reason"]) == ("overcentric", "failing", "503 for all\x1b[2J")
+    assert (probed["probing"], probed["paused_at"]) == (True, "2026-01-31T12:00:00.000000Z")
     text = outbox("status").out
-    assert "endless is paused until resumed: an operator." in text
+    assert "endless is paused until resumed by anna@ops: moving." in text
+    assert "probed is paused until a probe succeeds: 401." in text
+    assert re.search(r"^probed +probing +2026-01-31T12:00:00Z +401$", text, re.MULTILINE)
     assert r"503 for all\x1b[2J" in text
     assert "\x1b" not in text
+    assert "All well" not in text
+
+
+def test_status_tells_of_messages_for_which_nothing_is_configured(outbox: Console, database: Database) -> None:
+    """What is due for a destination that these settings do not know is named; what is due later is not."""
+    for _ in range(2):
+        add(database, destination="crm")
+    add(database, destination="crm", ordering_key="k")
+    add(database, destination="crm", due_at=utc_after(60.0))
+    add(database, destination="crm", state="failed")
+    add(database, destination="later", due_at=utc_after(60.0))
+    add(database, destination="mail", ordering_key="k")
+    assert outbox("status", "--json").json["unconfigured"] == [{"name": "crm", "due": 3}, {"name": "mail", "due": 1}]
+    assert "3 due for crm, which is not configured here: set OUTBOX_DESTINATION_CRM_URL" in outbox("status").out
+
+
+def test_status_tells_what_a_worker_waits_for(outbox: Console, database: Database) -> None:
+    """The trouble of a worker that lives; not that of one that has been silent, nor of one that works."""
+    with closing(Store(database.engine)) as store:
+        store.heartbeat(uuid4(), "calm", 1, "0")
+        identity = uuid4()
+        store.heartbeat(identity, "shop-1", 4711, "0", "no route to it\0\x1b[2J")
+        (found,) = outbox("status", "--json").json["troubles"]
+        assert (found["host"], found["pid"], found["trouble"]) == ("shop-1", 4711, "no route to it\x1b[2J")
+        text = outbox("status").out
+        assert r"The worker on shop-1 (process 4711) waits: no route to it\x1b[2J." in text
+        with database.engine.begin() as connection:
+            connection.execute(update(worker).values(seen_at=utc_after(-60.0)))
+        assert outbox("status", "--json").json["troubles"] == []
+        store.heartbeat(identity, "shop-1", 4711, "0", None)
+        assert outbox("status", "--json").json["troubles"] == []
+        assert outbox("status").out.startswith("All well")
 
 
 def test_status_of_a_big_table_says_that_it_estimates(

@@ -112,7 +112,7 @@ def test_a_full_disk_behind_standard_output(database: Database, look: str) -> No
     [
         (["lst"], "'lst' (did you mean list?). See: outbox --help"),
         (["frobnicate"], "'frobnicate'. See: outbox --help"),
-        (["worker", "--drian"], "(did you mean --drain?). See: outbox worker --help"),
+        (["worker", "--endpiont"], "(did you mean --endpoint?). See: outbox worker --help"),
         (["worker", "--drain?"], "(did you mean --drain or --drain-timeout?). See: outbox worker --help"),
         (["show"], "Missing argument 'ID'. See: outbox show --help"),
         (["list", "extra"], "Got unexpected extra argument (extra). See: outbox list --help"),

@@ -4,149 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import sys
 import time
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from outbox.message import Attempt, Certainty, Delivered, Failed, Outcome, Retry
-from support.raw_server import Connection, RawServer, Script, after_request, answer
+from support.misbehaviour import CUT, LARGE, STORIES, reset_before_the_answer
+from support.raw_server import Connection, RawServer, after_request, answer
 from support.sending import delivering, message, server_tls
 
 DEADLINE = 0.6
-OK = b"HTTP/1.1 200 OK\r\n"
-
-STORIES: dict[str, tuple[Script, str]] = {}
-"""Script, and how the recorded error begins, by name."""
-
-
-def story(error: str) -> Callable[[Script], Script]:
-    def register(script: Script) -> Script:
-        STORIES[script.__name__] = (script, error)
-        return script
-
-    return register
-
-
-@story("no answer within 600ms")
-async def silence(connection: Connection) -> None:
-    await connection.request()
-    await connection.hang()
-
-
-@story("no answer within 600ms")
-async def deaf(connection: Connection) -> None:
-    await connection.hang()
-
-
-@story("no answer within 600ms")
-async def header_drip(connection: Connection) -> None:
-    await connection.request()
-    await connection.drip(OK + b"a" * 1000)
-
-
-@story("no whole answer within 600ms")
-async def body_drip(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"Content-Length: 1000\r\n\r\n")
-    await connection.drip(b"a" * 1000)
-
-
-@story("no whole answer within 600ms")
-async def chunk_drip(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"Transfer-Encoding: chunked\r\n\r\n")
-    while True:
-        await connection.drip(b"1\r\na\r\n")
-
-
-@story("no answer within 600ms")
-async def interim_answers_for_ever(connection: Connection) -> None:
-    await connection.request()
-    await connection.flood(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 10)
-
-
-@story("not an answer of HTTP's: message head is too large")
-async def headers_for_ever(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK)
-    await connection.flood(b"a: b\r\n" * 100)
-
-
-@story("not an answer of HTTP's: message head is too large")
-async def huge_header(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"a: " + b"b" * 1_000_000 + b"\r\n\r\n")
-
-
-@story("not an answer of HTTP's: invalid HTTP version parsed")
-async def garbage(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(b"\x00\xff\x1b[31m\r\n\r\n")
-
-
-@story("not an answer of HTTP's: invalid HTTP status-code parsed")
-async def status_without_meaning(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(b"HTTP/1.1 000 x\r\nContent-Length: 0\r\n\r\n")
-
-
-@story("not an answer of HTTP's: invalid content-length parsed")
-async def negative_length(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"Content-Length: -1\r\n\r\nabc")
-
-
-@story("not an answer of HTTP's: invalid content-length parsed")
-async def two_lengths(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"Content-Length: 1\r\nContent-Length: 3\r\n\r\nabc")
-
-
-@story("not an answer of HTTP's: Invalid chunk size line")
-async def broken_chunk(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc")
-
-
-@story("connection closed in the answer")
-async def cut_short(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"Content-Length: 10\r\n\r\nabc")
-
-
-@story("connection closed before the answer")
-async def close_before_the_answer(connection: Connection) -> None:
-    await connection.request()
-
-
-@story("connection closed before the answer")
-async def half_close(connection: Connection) -> None:
-    await connection.request()
-    connection.half_close()
-    await asyncio.sleep(0.05)
-
-
-@story("connection reset by peer before the answer")
-async def reset_before_the_answer(connection: Connection) -> None:
-    await connection.request()
-    connection.reset()
-
-
-@story("connection reset by peer before the answer")
-async def reset_in_the_head(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"Content-")
-    await asyncio.sleep(0.05)
-    connection.reset()
-
-
-@story("connection reset by peer in the answer")
-async def reset_in_the_body(connection: Connection) -> None:
-    await connection.request()
-    await connection.send(OK + b"Content-Length: 10\r\n\r\nabc")
-    await asyncio.sleep(0.05)
-    connection.reset()
 
 
 def attempt_of(outcome: Outcome | None) -> Attempt:
@@ -154,22 +23,21 @@ def attempt_of(outcome: Outcome | None) -> Attempt:
     return outcome.attempt
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-@pytest.mark.parametrize("name", STORIES)
-def test_every_misbehaviour_ends_in_time_as_unknown(name: str, tls: bool) -> None:  # noqa: FBT001 - a parameter of the test
+@pytest.mark.parametrize(("name", "over"), [(name, over) for name, each in STORIES.items() for over in each.over])
+def test_every_misbehaviour_ends_in_time_as_unknown(name: str, over: str) -> None:
     """Nobody can say whether the event was processed: recorded as such, in one sentence, within the deadline."""
-    script, error = STORIES[name]
+    story = STORIES[name]
 
     async def send() -> None:
-        context = server_tls("localhost") if tls else None
-        async with RawServer(script, context) as server, delivering(server.url, try_timeout=DEADLINE) as delivery:
+        context = server_tls("localhost") if over == "tls" else None
+        async with RawServer(story.script, context) as server, delivering(server.url, try_timeout=DEADLINE) as delivery:
             began = time.monotonic()
-            attempt = attempt_of(await delivery.attempt(message()))
+            attempt = attempt_of(await delivery.attempt(message(body=story.body)))
             assert time.monotonic() - began <= DEADLINE + 0.5
             assert server.connections == 1
             assert attempt.certainty is Certainty.UNKNOWN
             assert (attempt.tries, attempt.status, attempt.response) == (1, None, None)
-            assert attempt.error.startswith(error)
+            assert attempt.error.startswith(tuple(each.format(deadline="600ms") for each in story.errors))
             assert "http://" not in attempt.error
 
     asyncio.run(send())
@@ -218,14 +86,16 @@ def test_memory_stays_bounded() -> None:
     asyncio.run(send())
 
 
-def test_a_stale_connection_is_in_doubt() -> None:
-    """A server that closes an idle connection just as we POST may have read the request."""
+@pytest.mark.parametrize("end", ["reset", "close"])
+def test_a_stale_connection_is_in_doubt(end: str) -> None:
+    """A server that ends an idle connection just as we POST may have read the request."""
 
     async def script(connection: Connection) -> None:
         await connection.request()
         await connection.send(answer())
         await connection.request()
-        connection.reset()
+        if end == "reset":
+            connection.reset()
 
     async def send() -> None:
         async with RawServer(script) as server, delivering(server.url) as delivery:
@@ -235,6 +105,71 @@ def test_a_stale_connection_is_in_doubt() -> None:
             assert (len(server.requests), server.connections) == (2, 1)
 
     asyncio.run(send())
+
+
+def test_a_connection_that_was_closed_while_idle_is_not_used() -> None:
+    """What the client has seen close costs no doubt: the next message goes over a new connection, once."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(answer())
+        connection.half_close()
+        await connection.reader.read()  # ends when the client has seen the end, and has closed its own side
+
+    async def send() -> None:
+        async with RawServer(script) as server, delivering(server.url) as delivery:
+            assert await delivery.attempt(message()) == Delivered(200)
+            await server.quiet()
+            assert await delivery.attempt(message()) == Delivered(200)
+            assert (len(server.requests), server.connections) == (2, 2)
+
+    asyncio.run(send())
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_an_answer_in_the_middle_of_the_request(tls: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """A refusal before the body was read is an answer if it arrives, and a doubt if the close outruns it."""
+
+    async def script(connection: Connection) -> None:
+        await connection.reader.readexactly(100_000)
+        await connection.send(answer(413))
+
+    async def send() -> None:
+        context = server_tls("localhost") if tls else None
+        async with RawServer(script, context) as server, delivering(server.url) as delivery:
+            attempt = attempt_of(await delivery.attempt(message(body=LARGE)))
+            if attempt.status is None:
+                assert attempt.certainty is Certainty.UNKNOWN
+                assert attempt.error.startswith(CUT)
+            else:
+                assert (attempt.status, attempt.certainty) == (413, Certainty.REJECTED)
+
+    asyncio.run(send())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system's own limit, and its table of connections, are Linux's")
+def test_a_request_that_nobody_reads_keeps_no_connection() -> None:
+    """What does not fit into the systems' buffers is let go after another deadline, whatever the other side does."""
+
+    async def send() -> None:
+        async with (
+            RawServer(STORIES["deaf"].script) as server,
+            delivering(server.url, try_timeout=DEADLINE) as delivery,
+        ):
+            await asyncio.gather(*(delivery.attempt(message(body=LARGE)) for _ in range(4)))
+            assert server.connections == 4
+            until = time.monotonic() + 10
+            while open_connections(server.port):
+                assert time.monotonic() < until
+                await asyncio.sleep(0.1)
+
+    asyncio.run(send())
+
+
+def open_connections(port: int) -> int:
+    """How many connections to a port of this machine are open on our side."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return sum(remote.endswith(f":{port:04X}") and state == "01" for _, _, remote, state, *_ in rows)
 
 
 def test_a_second_answer_to_one_request_is_not_taken_for_the_next() -> None:

@@ -16,8 +16,9 @@ import pytest
 import trustme
 
 from outbox.message import Attempt, Certainty, Delivered, Retry
-from support.raw_server import Connection, RawServer, answer, answers
-from support.sending import delivering, message, server_tls
+from support.misbehaviour import HANDSHAKES
+from support.raw_server import RawServer, answer, answers
+from support.sending import CA, delivering, message, server_tls
 
 NOBODY = trustme.CA()
 
@@ -108,42 +109,36 @@ def test_a_bad_certificate(case: str) -> None:
     asyncio.run(story())
 
 
-async def stall(connection: Connection) -> None:
-    await connection.hang()
-
-
-async def close(connection: Connection) -> None:
-    await connection.reader.read(1)
-
-
-async def reset(connection: Connection) -> None:
-    await connection.reader.read(1)
-    connection.reset()
-
-
-async def babble(connection: Connection) -> None:
-    await connection.send(b"220 mail.example.org ESMTP\r\n" * 100)
-    await connection.hang()
-
-
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [
-        (stall, "no connection to 127.0.0.1:{port} within 400ms"),
-        (close, "TLS: 127.0.0.1:{port} closed the connection during the handshake"),
-        (reset, "cannot connect to 127.0.0.1:{port}: connection reset by peer"),
-        (babble, "cannot connect to 127.0.0.1:{port}: received corrupt message of type InvalidContentType"),
-    ],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-def test_a_handshake_that_fails(script: object, error: str) -> None:
+@pytest.mark.parametrize("name", HANDSHAKES)
+def test_a_handshake_that_fails(name: str) -> None:
     """A TLS handshake that stalls, ends or is none: the request has not left."""
+    script, error = HANDSHAKES[name]
 
     async def story() -> None:
-        assert callable(script)
         async with RawServer(script) as server:
+            began = time.monotonic()
             attempt = await missed(server.url.replace("http:", "https:"), try_timeout=0.5)
-            assert attempt.error == error.format(port=server.port)
+            assert time.monotonic() - began < 1
+            assert attempt.error.startswith(error.format(where=f"127.0.0.1:{server.port}", limit="400ms"))
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("version", "certainty"), [("TLSv1_2", Certainty.NOT_SENT), ("TLSv1_3", Certainty.UNKNOWN)])
+def test_a_server_that_wants_a_certificate_of_ours(version: str, certainty: Certainty) -> None:
+    """In TLS 1.3 the client has finished, and may have sent the request, when the server refuses it: a doubt."""
+    context = server_tls("localhost")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    CA.configure_trust(context)
+
+    async def story() -> None:
+        async with RawServer(answers(answer()), tls=context) as server, delivering(server.url) as delivery:
+            delivery.stop()
+            outcome = await delivery.attempt(message())
+            assert isinstance(outcome, Retry)
+            assert outcome.attempt.certainty is certainty
+            assert server.requests == []
 
     asyncio.run(story())
 

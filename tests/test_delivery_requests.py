@@ -8,12 +8,16 @@ import json
 import logging
 
 import pytest
+from tenacity import stop_never, wait_fixed
 
 from outbox._version import __version__
 from outbox.message import Certainty, Delivered, Failed, FailureReason, Message, Outcome, Retry
-from outbox.policy import TABLE, Action, judge
+from outbox.policy import TABLE, Action, Policy, Rule, Verdict
+from outbox.settings import Settings
 from support.raw_server import PATH, Connection, RawServer, after_request, answer, answers
 from support.sending import BODY, ID, delivering, message, server_tls
+
+judge = Policy.of(Settings()).judge
 
 
 async def _one(reply: bytes, sent: Message | None = None) -> Outcome | None:
@@ -47,14 +51,17 @@ def test_the_request_on_the_wire() -> None:
 def test_any_2xx_delivers(status: int) -> None:
     """2xx is an acceptance, and the same outcome object serves all messages."""
     reply = f"HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n".encode()
-    first, second = asyncio.run(_one(reply)), asyncio.run(_one(reply))
-    assert first == Delivered(status)
-    assert first is second
+
+    async def story() -> None:
+        async with RawServer(answers(reply)) as server, delivering(server.url) as delivery:
+            first = await delivery.attempt(message())
+            assert first == Delivered(status)
+            assert await delivery.attempt(message()) is first
+
+    asyncio.run(story())
 
 
-@pytest.mark.parametrize(
-    "status", [each for each in (101, *range(300, 1000)) if judge(each).action is not Action.DELIVERED][::23]
-)
+@pytest.mark.parametrize("status", [101, *range(300, 1000, 23), 429, 503])
 def test_other_answers_follow_the_table(status: int) -> None:
     """An answer's status, words and beginning are recorded, and the table decides."""
     reply = answer(status, b'{"error": "caf\xe9\0"}', Retry_After="7")
@@ -68,7 +75,9 @@ def test_other_answers_follow_the_table(status: int) -> None:
         assert attempt.response in {'{"error": "caf\ufffd"}', ""}
     assert 0 < attempt.duration < 2
     if isinstance(outcome, Retry):
-        assert 7 <= outcome.delay <= 7.001
+        earliest, pause = (4, 7) if status in {429, 503} else (7, None)
+        assert earliest <= outcome.delay <= 7
+        assert outcome.pause == pause
 
 
 @pytest.mark.parametrize("status", sorted({rule.statuses[0].start for rule in TABLE} - {100, 200}))
@@ -193,5 +202,32 @@ def test_a_senseless_retry_after_changes_nothing(value: bytes) -> None:
     reply = b"HTTP/1.1 429 x\r\nContent-Length: 0\r\nRetry-After: " + value + b"\r\n\r\n"
     outcome = asyncio.run(_one(reply))
     assert isinstance(outcome, Retry)
-    assert outcome.attempt.status == 429
+    assert (outcome.attempt.status, outcome.pause) == (429, None)
     assert 4 <= outcome.delay <= 6
+
+
+def test_a_policys_table_decides_about_the_wire() -> None:
+    """An answer that delivers need not be 2xx, and a 2xx need not deliver; 502 with a meaning of its own is one try."""
+    unknown = Certainty.UNKNOWN
+    table = (
+        Rule((range(409, 410),), Verdict(Action.DELIVERED, None), "it was there already"),
+        Rule((range(202, 203),), Verdict(Action.RETRY, unknown), "not yet"),
+        Rule((range(502, 503),), Verdict(Action.RETRY, unknown, destination=True), "the wrong gateway"),
+        Rule((range(503, 504),), Verdict(Action.FAILED, unknown), "never"),
+        *TABLE,
+    )
+    policy = Policy(wait_fixed(5), stop_never, 60.0, table)
+
+    async def story() -> None:
+        replies = [answer(409), answer(202), answer(502), answer(503), answer(200)]
+        async with RawServer(answers(*replies)) as server, delivering(server.url, policy=policy) as delivery:
+            assert await delivery.attempt(message()) == Delivered(409)
+            accepted = await delivery.attempt(message())
+            assert isinstance(accepted, Retry)
+            assert (accepted.attempt.status, accepted.attempt.certainty) == (202, unknown)
+            assert isinstance(await delivery.attempt(message()), Retry)
+            assert isinstance(await delivery.attempt(message()), Failed)
+            assert await delivery.attempt(message()) == Delivered(200)
+            assert len(server.requests) == 5
+
+    asyncio.run(story())

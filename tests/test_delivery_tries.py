@@ -41,10 +41,11 @@ class Place:
         self.log.append("release")
         self.free.release()
 
-    async def acquire(self) -> None:
+    async def acquire(self) -> bool:
         """Count it."""
         await self.free.acquire()
         self.log.append("acquire")
+        return True
 
 
 @pytest.mark.parametrize("status", [502, 503])
@@ -185,8 +186,7 @@ def test_no_further_try_beyond_the_lease() -> None:
     """Each try needs a lease that covers a whole try and its settle."""
 
     async def story() -> None:
-        settings = {"try_timeout": 1.0, "lease": 2.0}
-        async with RawServer(answers(BUSY)) as server, delivering(server.url, **settings) as delivery:
+        async with RawServer(answers(BUSY)) as server, delivering(server.url, try_timeout=1.0, lease=2.0) as delivery:
             assert retried(await delivery.attempt(message(lease=1.15))).attempt.tries == 1
 
     asyncio.run(story())
@@ -241,11 +241,27 @@ def test_a_place_that_comes_too_late_is_not_used() -> None:
 
     async def story() -> None:
         class Late(Place):
-            async def acquire(self) -> None:
+            async def acquire(self) -> bool:
                 await asyncio.sleep(2)
+                return True
 
         async with RawServer(answers(BUSY)) as server, delivering(server.url) as delivery:
             assert retried(await delivery.attempt(message(), Late())).attempt.tries == 1
+            assert len(server.requests) == 1
+
+    asyncio.run(story())
+
+
+def test_a_place_that_may_not_be_used() -> None:
+    """While the destination is paused no further try is made, though its place is free."""
+
+    async def story() -> None:
+        class Closed(Place):
+            async def acquire(self) -> bool:
+                return False
+
+        async with RawServer(answers(BUSY)) as server, delivering(server.url) as delivery:
+            assert retried(await delivery.attempt(message(), Closed())).attempt.tries == 1
             assert len(server.requests) == 1
 
     asyncio.run(story())

@@ -37,7 +37,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.re
 
 
 class Block(NamedTuple):
-    """A fenced block; `mark` is the comment above it: `run`, `pytest`, `quickstart`."""
+    """A fenced block; `mark` is the comment above it: `run`, `pytest`, `quickstart`, `policy`."""
 
     mark: str | None
     language: str
@@ -143,6 +143,18 @@ def test_the_quickstart_does_what_it_says(tmp_path: Path) -> None:
     assert "accepted 1, duplicates 0" in out, out
 
 
+def test_the_policy_that_is_shown_is_one(tmp_path: Path) -> None:
+    """The module of docs/outcomes.md is imported as it stands, and its table and schedule are in force."""
+    (block,) = [block for page in PAGES for block in blocks(page) if block.mark == "policy"]
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "delivery.py").write_text(block.text, encoding="utf-8")
+    ours = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "OUTBOX_POLICY": "shop.delivery:policy"}
+    done = python(tmp_path, "-m", "outbox", "config", "policy", **ours)
+    assert done.stderr == ""
+    assert re.search(r"^409 +delivered ", done.stdout, re.MULTILINE)
+    assert "Given up after attempt 50" in python(tmp_path, "-m", "outbox", "config", "schedule", **ours).stdout
+
+
 def test_every_test_that_is_named_exists() -> None:
     """The promise names its tests; a renamed one must be renamed there, too."""
     named = {name for page in PAGES for name in re.findall(r"tests/(\w+\.py::\w+)", read(page))}
@@ -214,11 +226,11 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_every_state_reason_and_verdict_is_documented() -> None:
-    """What a person meets in a row is explained in docs/how-it-works.md."""
+    """What a person meets in a row is explained in docs/how-it-works.md, what an answer means in docs/outcomes.md."""
     text = read(ROOT / "docs" / "how-it-works.md")
     assert all(f"`{word}`" in text for word in (*State, *FailureReason))
     statuses = {status for rule in TABLE for status in re.findall(r"\d+", rule.text)}
-    shown = set(re.findall(r"\b[2-5]\d\d\b", text))
+    shown = set(re.findall(r"\b[2-5]\d\d\b", read(ROOT / "docs" / "outcomes.md").partition("## Another")[0]))
     assert {each for each in statuses if 200 <= int(each) < 600} - {"400", "499"} <= shown
 
 

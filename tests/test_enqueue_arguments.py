@@ -43,8 +43,9 @@ _WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"deliver_at": "2030-01-01"}, "deliver_at", "of type str"),
     ({"delay": 1, "deliver_at": datetime(2030, 1, 1, tzinfo=UTC)}, "deliver_at", "together with delay"),
     ({"on_unknown": "parc"}, "on_unknown", "is 'parc' (did you mean park?); pass retry or park"),
-    ({"on_unknown": None}, "on_unknown", "of type NoneType"),
+    ({"on_unknown": 7}, "on_unknown", "of type int"),
     ({"destination": "overcentrc"}, "destination", "(did you mean overcentric?); pass overcentric"),
+    ({"destination": ["overcentric"]}, "destination", "is of type list; pass overcentric"),
 ]
 _WRONG_KEYS = [
     ("", "0 characters"),

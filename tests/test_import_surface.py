@@ -85,3 +85,18 @@ assert descriptors() == before
 assert threading.active_count() == 1
 """
     _loaded_by(program)
+
+
+def test_a_webhook_is_encoded_without_a_look_at_what_is_installed() -> None:
+    """Kinds that are built in cost no scan of entry points, and no HTTP client."""
+    program = """
+import os, outbox, sqlalchemy
+from outbox.schema import metadata
+os.environ["OUTBOX_DESTINATION_CRM_URL"] = "https://crm.example/"
+engine = sqlalchemy.create_engine("sqlite://")
+metadata.create_all(engine)
+with engine.begin() as connection:
+    outbox.enqueue(connection, {"a": 1}, destination="crm")
+"""
+    loaded = _loaded_by(program) - _loaded_by("import sqlalchemy")
+    assert loaded & (_NOT_FOR_APPLICATIONS | {"importlib.metadata"}) == set()

@@ -331,7 +331,7 @@ def test_a_paused_destination_gives_no_heads(database: Database) -> None:
     put(database, 1, ordering_key="b")
     (head,) = heads(database, 1)
     with database.engine.begin() as connection:
-        connection.execute(insert(destination).values(name="overcentric", paused_until=FOREVER))
+        connection.execute(insert(destination).values(name="overcentric", paused_until=FOREVER, cause="operator"))
     assert settle(database, (head, Delivered(200))).successors == []
     assert heads(database) == []
     put(database, ordering_key="c", lost=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -139,6 +140,34 @@ def test_an_exponential_wait_without_a_cap_stays_finite() -> None:
     """An uncapped wait of tenacity's reaches 146 billion years; ours ends at its bound."""
     policy = Policy(wait=wait_exponential(), stop=stop_never, retry_after_max=60.0)
     assert policy.backoff(5000) == LONGEST_WAIT == timedelta(days=30).total_seconds()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_of_a_busy_destination_asks_for_a_pause(status: int) -> None:
+    """The pause does the waiting, as long as was asked for and allowed; the message's own wait is the schedule's."""
+    busy = attempt(Certainty.REJECTED, status)
+    for wish, pause in ((None, None), (0.0, None), (0.5, 0.5), (100.0, 100.0), (9e9, 3600.0)):
+        outcome = DEFAULT.outcome(message(), busy, wish)
+        assert 4 <= delay(outcome) <= 6
+        assert outcome.pause == pause
+
+
+@pytest.mark.parametrize("status", [None, 301, 404, 408, 425, 500, 502, 504])
+def test_retry_after_of_another_answer_is_the_messages_own(status: int | None) -> None:
+    """Only 429 and 503 speak of the whole destination."""
+    outcome = DEFAULT.outcome(message(), attempt(Certainty.REJECTED, status), 100.0)
+    assert delay(outcome) == 100
+    assert outcome.pause is None
+
+
+def test_a_message_that_ends_may_still_ask_for_a_pause() -> None:
+    """Parked after 503, or at the end of its schedule: the others wait as it was asked."""
+    busy = attempt(Certainty.UNKNOWN, 503)
+    parked = DEFAULT.outcome(message(on_unknown="park"), busy, 7.0)
+    assert parked == Failed(FailureReason.UNKNOWN, busy, 7.0)
+    assert DEFAULT.outcome(message(attempts=17), busy, 7.0) == Failed(FailureReason.EXHAUSTED, busy, 7.0)
+    never = replace(DEFAULT, retry_after_max=0.0)
+    assert never.outcome(message(), busy, 7.0).pause is None
 
 
 @given(st.integers(0, 10**6), st.none() | st.floats(0, allow_nan=False), st.sampled_from(Certainty))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from outbox.message import Certainty
-from outbox.policy import NO_ANSWER, TABLE, Action, Rule, Verdict, judge
+from outbox.message import Certainty, Delivered
+from outbox.policy import NO_ANSWER, STATUSES, TABLE, Action, Policy, Rule, Verdict
+from outbox.settings import Settings
+
+judge = Policy.of(Settings()).judge
 
 REJECTED_BODY = Verdict(Action.FAILED, Certainty.REJECTED, destination=False)
 REJECTED_NOW = Verdict(Action.RETRY, Certainty.REJECTED, destination=False)
@@ -55,3 +60,22 @@ def test_the_table_can_be_printed() -> None:
         "100-199, 600-999",
     ]
     assert Rule((range(401, 403),), NO_ANSWER, "a short range").text == "401-402"
+
+
+def test_a_policy_may_have_a_table_of_its_own() -> None:
+    """Its first rule that names a status decides; what it does not name is no answer of HTTP's."""
+    rejected = Verdict(Action.FAILED, Certainty.REJECTED)
+    own = replace(Policy.of(Settings()), table=(Rule((range(404, 405),), rejected, "gone for good"), TABLE[0]))
+    assert own.judge(404) == rejected
+    assert own.judge(201).action is Action.DELIVERED
+    assert own.judge(500) is own.judge(400) is NO_ANSWER
+
+
+def test_what_delivers_is_known_beforehand() -> None:
+    """Each status that delivers has one outcome, for all messages; no other status has one."""
+    policy = Policy.of(Settings())
+    assert policy.delivered() == {status: Delivered(status) for status in range(200, 300)}
+    taken = Rule((range(409, 410),), Verdict(Action.DELIVERED, None), "it was there already")
+    assert replace(policy, table=(taken, *TABLE)).delivered()[409] == Delivered(409)
+    assert replace(policy, table=()).delivered() == {}
+    assert [*STATUSES] == [*range(100, 1000)]

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from outbox.settings import Settings, load, variable
+from outbox.settings.destinations import OWN
 from support.project import ROOT
 
 _PAGE = ROOT / "docs" / "configuration.md"
@@ -28,10 +29,20 @@ def test_every_setting_is_on_the_page_with_an_example_that_can_be_read() -> None
         assert load(environ={variable(name): reading.example}).origins == {name: variable(name)}
 
 
+def test_every_setting_of_a_destination_is_on_the_page() -> None:
+    """With its variable and its example."""
+    page = _PAGE.read_text(encoding="utf-8")
+    for name, reading in OWN.items():
+        assert f"\n| `OUTBOX_DESTINATION_CRM_{name.upper()}` |" in page
+        assert f"`{reading.example}` |" in page
+
+
 def test_the_sample_file_is_one(tmp_path: Path) -> None:
     """What the page shows as a configuration file is read, every line of it."""
     found = re.search(r"```toml\n(.*?)```", _PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
     path = tmp_path / "outbox.toml"
     path.write_text(found[1], encoding="utf-8")
-    assert load(environ={}, config=str(path)).origins.keys() == tomllib.loads(found[1]).keys()
+    written = tomllib.loads(found[1])
+    own = {f"destinations.{name}.{key}" for name, table in written.pop("destinations").items() for key in table}
+    assert load(environ={}, config=str(path)).origins.keys() == written.keys() | own

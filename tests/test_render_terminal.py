@@ -185,7 +185,7 @@ def test_log_lines_beside_the_bar_are_left_to_the_terminal_to_wrap(database: Dat
     arguments = ("worker", "--drain", "--delivery", "log", "--database-url", database.url)
     received = _on_terminal(*arguments, columns=columns, stream="stderr")
     assert b"Delivering" in received
-    assert b"-> https://app.overcentric.com/api/v1/event, concurrency 64\r\n" in received
+    assert b"-> overcentric at https://app.overcentric.com/api/v1/event, concurrency 64\r\n" in received
     assert f"would send {added} document_exported\r\n".encode() in received
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from typing import Any
+
 import pytest
+from sqlalchemy import create_engine
 
 from outbox.errors import ConfigurationError
 from outbox.store.requirements import check_server, check_version, mysql_version, server_version
@@ -52,3 +56,20 @@ def test_an_old_server_is_refused(name: str, old: tuple[int, ...], new: tuple[in
     with pytest.raises(ConfigurationError, match=f"{name} .*needs .*Upgrade {name}") as refused:
         check_version(name, old)
     assert refused.value.exit_code == 78
+
+
+def test_sqlite_without_its_json_functions_is_refused() -> None:
+    """Where the library lacks them, which is played here by forbidding them: told at the start, not at a claim."""
+    engine = create_engine("sqlite://")
+
+    def forbid(action: int, first: object, *_: object) -> int:
+        is_json = action == sqlite3.SQLITE_READ and first == "json_each"
+        return sqlite3.SQLITE_DENY if is_json else sqlite3.SQLITE_OK
+
+    with engine.connect() as connection:
+        check_server(connection)
+        driver: Any = connection.connection.driver_connection
+        driver.set_authorizer(forbid)
+        with pytest.raises(ConfigurationError, match="without its JSON functions"):
+            check_server(connection)
+    engine.dispose()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import StatementError
 
 from outbox.message import Delivered, Failed, FailureReason, Message, Retry
 from outbox.schema import message, utc_after
 from outbox.store import Settled, Settlement, Store
+from outbox.store.statements import lock_held
 from outbox.store.writes import UNRECORDABLE
 from support.databases import Database
 from support.rows import an_attempt, attempts, claim, expire, look, put
@@ -225,3 +227,11 @@ def test_a_late_release_changes_nothing(database: Database) -> None:
     (theirs,) = claim(database)
     settle(database, unsent=(mine,))
     assert look(database, theirs.id).claim_token == theirs.claim.token
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+@pytest.mark.parametrize("text", ["x') OR ('1'='1", "0199f0c2-7a5e-7cc3-98c4-dc0c0c07398g", "%s"])
+def test_nothing_but_ids_comes_into_a_statement(database: Database, text: str) -> None:
+    """MariaDB gets ids as digits in the statement's text: whatever is no hexadecimal digit is refused."""
+    with database.engine.connect() as connection, pytest.raises(StatementError, match="Could not render literal value"):
+        lock_held(connection, uuid4(), [text])

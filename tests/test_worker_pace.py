@@ -12,7 +12,7 @@ from outbox.worker.pace import Prefetch, Waits, backoff, polling
 @pytest.mark.parametrize(
     ("begin", "planned"),
     [
-        (polling, [0.02, 0.03, 0.045, 0.0675, 0.10125, 0.151875, 0.2278125, 0.34171875, 0.5, 0.5]),
+        (lambda: polling(0.15), [0.01 * 1.3**count for count in range(11)] + [0.15, 0.15]),
         (backoff, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 4.0, 4.0]),
     ],
 )

@@ -194,6 +194,7 @@ def test_started_before_the_database(destination: ThreadedFakeServer, tmp_path: 
     ("changes", "words"),
     [
         ({"OUTBOX_LEASE": "1500ms"}, "OUTBOX_LEASE is 1.5s, shorter than twice OUTBOX_TRY_TIMEOUT, which is 1s"),
+        ({"OUTBOX_PAUSE_FIRST": "2m"}, "OUTBOX_PAUSE_FIRST is 2m, longer than OUTBOX_PAUSE_LONGEST, which is 1m"),
         ({"OUTBOX_LEASE": "soon"}, "OUTBOX_LEASE: 'soon' cannot be used"),
         ({"OUTBOX_DATABASE_URL": "oracle://u:hunter2@h/d"}, "names the database 'oracle'"),
         ({"OUTBOX_DATABASE_URL": "hunter2"}, "OUTBOX_DATABASE_URL is not a database URL"),

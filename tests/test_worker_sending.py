@@ -13,6 +13,8 @@ import pytest
 from outbox.clock import lease_clock
 from outbox.delivery import Delivery, Place
 from outbox.message import Claim, Delivered, Message, Outcome
+from outbox.worker.circuit import Circuit
+from outbox.worker.pacing import Ask, Pacer
 from outbox.worker.sending import Senders
 from outbox.worker.settling import Settler
 
@@ -53,7 +55,7 @@ class Wire:
             await asyncio.sleep(self._chance.uniform(0, 0.004))
             if self._stopping.is_set():
                 break
-            await place.acquire()
+            assert await place.acquire()
             await self._try()
         if self._chance.random() < 0.05:
             self.raised += 1
@@ -73,12 +75,26 @@ class Wire:
             self._now -= 1
 
 
+class Open:
+    """A circuit through which everything goes."""
+
+    is_open = True
+    pacer = Pacer(cast("Ask", None), rate=None, concurrency=1)
+
+    def observe(self, _message: Message, outcome: Outcome) -> Outcome:
+        """Take it as it is."""
+        return outcome
+
+    def unsent(self, _message: Message) -> None:
+        """Know nothing of probes."""
+
+
 async def story(seed: int) -> None:
     """Feed senders, let settling stop and go on, then let them finish, or stop them, at any moment."""
     chance = random.Random(seed)  # noqa: S311 - repeatable
     loop, stopping, ledger = asyncio.get_running_loop(), asyncio.Event(), Ledger()
     wire, concurrency = Wire(chance, stopping), chance.choice([1, 2, 5])
-    senders = Senders(cast("Delivery", wire), cast("Settler", ledger), concurrency)
+    senders = Senders(cast("Delivery", wire), cast("Settler", ledger), cast("Circuit", Open()), concurrency)
     senders.start()
     claim = Claim(UUID(int=1), lease_clock() + 60)
     ids = [str(number) for number in range(chance.choice([0, 3, 40, 90]))]

@@ -68,6 +68,36 @@ def test_outcomes_that_gathered_behind_a_slow_settle_are_written(
     assert {look(database, each).state for each in ids} == {"delivered"}
 
 
+def test_nothing_more_is_sent_while_too_much_is_unsettled(database: Database) -> None:
+    """What waits and what is being written count together: a crash would send both again."""
+    put(database, 4)
+    first, second, third, fourth = claim(database)
+    opened: list[bool] = []
+
+    async def story() -> None:
+        store = SlowStore(database)
+        thread = StoreThread(store.cut, 20)
+        settler = Settler(store, thread, Report(), most=3, lease=LEASE)
+        settler.on_opening = lambda: opened.append(True)
+        running = asyncio.create_task(settler.run())
+        for each in (first, second):
+            settler.settle(each, Delivered(200))
+        await asyncio.to_thread(store.entered.wait)
+        assert settler.accepts.is_set()
+        settler.settle(third, Delivered(200))
+        assert not settler.accepts.is_set()
+        store.go_on.set()
+        await settler.accepts.wait()
+        settler.settle(fourth, Delivered(200))
+        settler.finish()
+        await running
+        await thread.call(store.close)
+        thread.close()
+
+    asyncio.run(story())
+    assert opened == [True]
+
+
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
 def test_a_row_that_stays_locked_ends_the_wait(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -5,8 +5,46 @@ Each bar is a function that runs long for the figures that are published, and sh
 
 from __future__ import annotations
 
-from bars import inserts, keyed_backlog, limit, one_key, ordering, plans, snapshot, stops, upgrades
+from bars import (
+    enqueue,
+    hanging,
+    hostile,
+    imports,
+    inserts,
+    keyed_backlog,
+    latency,
+    limit,
+    one_key,
+    ordering,
+    outage,
+    pace,
+    plans,
+    scale,
+    snapshot,
+    stops,
+    upgrades,
+    wakeups,
+)
 
-_ROOMS = (plans, limit, snapshot, inserts, ordering, keyed_backlog, one_key, stops, upgrades)
+_ROOMS = (
+    enqueue,
+    imports,
+    plans,
+    limit,
+    snapshot,
+    scale,
+    inserts,
+    ordering,
+    keyed_backlog,
+    one_key,
+    stops,
+    upgrades,
+    outage,
+    pace,
+    hanging,
+    hostile,
+    latency,
+    wakeups,
+)
 
 BARS = {room.BAR.name: room.BAR for room in _ROOMS}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
@@ -21,3 +25,13 @@ def enqueue(engine: Engine, *, ordering_key: str | None = None, **properties: ob
     event = outbox.Event.server("thing_done", project_id="project", properties=properties)
     with Session(engine) as session, session.begin():
         outbox.enqueue(session, event, ordering_key=ordering_key)
+
+
+@contextmanager
+def woken() -> Iterator[None]:
+    """Have what is enqueued in this process wake workers."""
+    os.environ["OUTBOX_WAKE"] = "on"
+    try:
+        yield
+    finally:
+        del os.environ["OUTBOX_WAKE"]

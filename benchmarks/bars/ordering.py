@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
 
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import DBAPIError
 
 from bars.application import engine_of, enqueue
 from bars.bar import Bar, Figure
 from outbox.schema import message
+from outbox.store.trouble import is_locked
 from outbox.testing import ThreadedFakeServer, fake_server
 from support.databases import Database
 from support.waiting import eventually
@@ -110,11 +112,23 @@ def _produce(database: Database, keys: Sequence[int], events: int, seed: float) 
     while numbers:
         number = generator.choice(list(numbers))
         key = f"key {number}"
-        enqueue(engine, ordering_key=key, key=key, number=numbers[number])
+        _until_written(engine, key, numbers[number])
         numbers[number] += 1
         if numbers[number] == events:
             del numbers[number]
     engine.dispose()
+
+
+def _until_written(engine: Engine, key: str, number: int) -> None:
+    """Enqueue an event. Four writers without a pause can keep SQLite's lock from each other for longer than one waits."""
+    while True:
+        try:
+            enqueue(engine, ordering_key=key, key=key, number=number)
+        except DBAPIError as error:
+            if not is_locked(error):
+                raise
+        else:
+            return
 
 
 def _count(database: Database, state: str) -> int:

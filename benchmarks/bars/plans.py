@@ -8,15 +8,15 @@ from contextlib import closing
 from bars.bar import Bar, Figure
 from bars.explaining import Plan, explaining
 from bars.rows import analyse, fill, keep_statistics, release
-from outbox.message import Delivered
-from outbox.store import Choice, Store
+from outbox.message import Cause, Delivered
+from outbox.store import Choice, Place, Store
 from support.databases import Database
 
 LEASE = 60.0
 
 
 def measure(database: Database, *, rows: int = 100_000) -> Iterator[Figure]:
-    """Explain each statement of claims, looks at keys, settles and successions in a table of so many rows."""
+    """Explain each statement of claims, looks at keys, settles, successions and a probe in a table of so many rows."""
     for plans, statistics in explained(database, rows):
         faults = [fault for plan in plans for fault in plan.faults]
         what = f"sorts and full scans in {len(plans)} plans at {rows:,} rows, {statistics}"
@@ -36,7 +36,7 @@ def explained(database: Database, rows: int) -> Iterator[tuple[list[Plan], str]]
 
 
 def work(database: Database) -> list[Plan]:
-    """Claim from the start and from a position, look at keys, settle, claim successors; give the plans."""
+    """Claim from the start and from a position, look at keys, settle, claim successors, look for work, probe; give the plans."""
     with explaining(database.engine) as plans, closing(Store(database.engine)) as store:
         after = None
         for _ in range(2):
@@ -47,6 +47,12 @@ def work(database: Database) -> list[Plan]:
         for _ in range(2):
             claimed, key = store.claim_heads("overcentric", Choice.ANY, limit=50, free=50, lease=LEASE, after=key)
             store.settle([(each, Delivered(200)) for each in claimed.messages], (), store.succession(LEASE))
+        store.find_work([Place("overcentric", None, keys=True), Place("overcentric", after, keys=True)])
+        store.pause("overcentric", Cause.RETRY_AFTER, "503", "plans", seconds=0.0, first=1.0, longest=1.0)
+        probe = store.probe("overcentric", turn=LEASE, lease=LEASE)
+        if probe is not None:
+            store.settle((), [probe.message])
+            store.reopen("overcentric", probe.token)
     return plans
 
 

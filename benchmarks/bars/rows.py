@@ -30,8 +30,8 @@ _KEY = {
 }
 _INSERT = """
 INSERT INTO outbox_message
-    (id, destination, name, body, state, due_at, created_at, occurred_at, ordering_key, on_unknown, attempts, lost)
-SELECT {id}, 'overcentric', :name, :body, :state, {moment}, {moment}, {moment}, {key}, 'retry', 0, 0
+    (id, destination, name, body, state, settled_at, due_at, created_at, occurred_at, ordering_key, on_unknown, attempts, lost)
+SELECT {id}, :destination, :name, :body, :state, {settled}, {moment}, {moment}, {moment}, {key}, 'retry', 0, 0
 FROM ({numbers}) AS numbers
 """
 _ANALYSE = {
@@ -54,12 +54,14 @@ def fill(
     state: str = "pending",
     name: str = "thing_done",
     body: str = "{}",
+    destination: str = "overcentric",
 ) -> None:
     """Insert messages numbered from `first` on, a millisecond apart, the last due a second ago."""
     last = first + count - 1
     kind = database.kind
     statement = _INSERT.format(
         id=_ID[kind],
+        settled=_MOMENT[kind].format(last=last) if state != "pending" else "NULL",
         moment=_MOMENT[kind].format(last=last),
         key=_KEY[kind].format(keys=keys) if keys else "NULL",
         numbers=_NUMBERS[kind].format(first=first, last=last),
@@ -67,7 +69,7 @@ def fill(
     # A colon followed by a letter would be a parameter: SQLite's format has some.
     statement = statement.replace("%H:%M:%f", r"%H\:%M\:%f")
     with database.engine.begin() as connection:
-        connection.execute(text(statement), {"name": name, "body": body, "state": state})
+        connection.execute(text(statement), {"destination": destination, "name": name, "body": body, "state": state})
 
 
 def empty(database: Database) -> None:

@@ -36,6 +36,11 @@ class Sink:
         return int(self._count.value)
 
     @property
+    def last(self) -> float:
+        """When the last one arrived, by `time.perf_counter`, which is the machine's."""
+        return float(self._last.value)
+
+    @property
     def rate(self) -> float:
         """Requests a second, from the first to the last."""
         return (self.count - 1) / float(self._last.value - self._first.value)
@@ -68,9 +73,13 @@ class _Connection(asyncio.Protocol):
             if self._marker in request:
                 self._note()
             if self._delay:
-                asyncio.get_running_loop().call_later(self._delay, self._transport.write, _ANSWER)
+                asyncio.get_running_loop().call_later(self._delay, self._answer)
             else:
-                self._transport.write(_ANSWER)
+                self._answer()
+
+    def _answer(self) -> None:
+        if not self._transport.is_closing():  # a worker that was killed meanwhile needs none
+            self._transport.write(_ANSWER)
 
     def _note(self) -> None:
         now = time.perf_counter()

@@ -43,8 +43,8 @@ def demo(*, events: int, seed: int | None, keep: bool, as_json: bool) -> int:
     def say(text: str) -> None:
         line(f"{time.monotonic() - began:5.1f}s  {text}", err=as_json)
 
-    with ends_cleanly(), temporary_folder(keep=keep) as folder:
-        tour = Tour(folder, events=events, seed=seed, say=say)
+    with ends_cleanly() as check, temporary_folder(keep=keep) as folder:
+        tour = Tour(folder, events=events, seed=seed, say=say, check=check)
         verdict = tour.run()
         _show(verdict, as_json=as_json)
         if keep:

@@ -15,12 +15,15 @@ from outbox.cli.bodies import Given, read_bodies
 from outbox.cli.options import settings_options
 from outbox.errors import EventRefused, OutboxWarning, Problem
 from outbox.message import OnUnknown
-from outbox.settings import Loaded, Settings
+from outbox.settings import OVERCENTRIC, Loaded
 from outbox.settings.values import duration
 
 if TYPE_CHECKING:
+    from outbox.destinations import Destination
     from outbox.event import Encoded
+    from outbox.producer.options import Options
     from outbox.producer.rows import Batch
+    from outbox.settings.producer import ProducerSettings
 
 
 class _Delay(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
@@ -43,19 +46,28 @@ class _Delay(click.ParamType):  # type: ignore[type-arg]  # generic only in newe
     "--ordering-key", metavar="KEY", help="Messages of a key are sent in order, one at a time; not with --delay."
 )
 @click.option("--delay", type=_Delay(), metavar="DURATION", help="Send it no earlier than this from now: 30s, 5m, 2h.")
-@click.option("--on-unknown", type=click.Choice([each.value for each in OnUnknown]), default="retry", show_default=True)
-@click.option("--destination", default="overcentric", show_default=True, metavar="NAME", help="Where to send it.")
+@click.option(
+    "--on-unknown",
+    type=click.Choice([each.value for each in OnUnknown]),
+    help="What to do in doubt; by default as the destination's settings and OUTBOX_PARK say, or retry.",
+)
+@click.option("--destination", default=OVERCENTRIC, show_default=True, metavar="NAME", help="Where to send it.")
 @settings_options("project_id", "database_url")
 def enqueue(*, loaded: Loaded, files: tuple[str, ...], dedup_key: str | None, **options: Any) -> int:
     """Put events from files into the outbox, all or none; print an id a line.
 
     A file (- is standard input) holds one request body of the Event API as JSON, or JSON Lines of them:
-    {"event": {...}, "identity": {...}}. All are checked before anything is written, and written in one transaction.
+    {"event": {...}, "identity": {...}}; for a webhook any JSON. All are checked before anything is written, and
+    written in one transaction.
     """
+    from outbox.destinations import make
     from outbox.render import line, out
+    from outbox.settings.producer import ProducerSettings
 
+    settings = ProducerSettings.of(loaded.settings)
+    checked = _checked_options(settings, dedup_key=dedup_key, **options)
     given, problems = _read(files)
-    events = _checked(given, loaded.settings, problems)
+    events = _checked(given, make(settings.destinations[checked.destination]), problems)
     if problems:
         for problem in problems:
             line(problem, err=True)
@@ -64,7 +76,8 @@ def enqueue(*, loaded: Loaded, files: tuple[str, ...], dedup_key: str | None, **
     if dedup_key is not None and len(events) != 1:
         msg = f"--dedup-key is for one event, and these are {len(events)}"
         raise click.UsageError(msg)
-    ids = _write(loaded.settings.database_url, _batch(events, dedup_key=dedup_key, **options))
+    batch = _batch(events, settings, checked, dedup_key, options["ordering_key"])
+    ids = _write(loaded.settings.database_url, batch)
     out("".join(f"{each}\n" for each in ids))
     return 0
 
@@ -87,48 +100,42 @@ def _bytes(name: str) -> bytes:
         raise click.BadParameter(msg, param_hint="FILE") from error
 
 
-def _checked(given: list[Given], settings: Settings, problems: list[str]) -> list[Encoded]:
+def _checked(given: list[Given], destination: Destination, problems: list[str]) -> list[Encoded]:
     """The events as they will be sent; adds what is wrong to the problems, one a line."""
+    from outbox.destinations import Overcentric
+
     events = []
     for where, value in given:
-        if not isinstance(value, dict):
+        if isinstance(destination, Overcentric) and not isinstance(value, dict):
             problems.append(
                 f'{where}: is no request body; write {{"event": {{...}}}}, and one a line if there are more'
             )
             continue
         try:
-            events.append(_encoded(where, value, settings))
+            events.append(_encoded(where, value, destination))
         except EventRefused as refused:
             problems += [f"{where}: {problem}" for problem in refused.problems]
     return events
 
 
-def _encoded(where: str, body: dict[str, Any], settings: Settings) -> Encoded:
-    from outbox.event import encode
+def _encoded(where: str, body: Any, destination: Destination) -> Encoded:
     from outbox.render import line
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", OutboxWarning)
-        encoded = encode(
-            body,
-            project_id=settings.project_id,
-            max_body=settings.max_body,
-            occurred_at_property=settings.occurred_at_property,
-            allow_names=settings.allow_names,
-        )
+        encoded = destination.encode(body)
     for warning in warned:
         line(f"{where}: warning: {warning.message}", err=True)
     return encoded
 
 
-def _batch(events: list[Encoded], *, dedup_key: str | None, ordering_key: str | None, **options: Any) -> Batch:
-    """The rows, made here and not by `outbox.enqueue`: flags and --config count, not the environment alone."""
-    from outbox.producer.ids import uuid7s
+def _checked_options(
+    settings: ProducerSettings, *, dedup_key: str | None, ordering_key: str | None, **options: Any
+) -> Options:
     from outbox.producer.options import check_key, check_options, check_undelayed
-    from outbox.producer.rows import Batch
 
     problems: list[Problem] = []
-    checked = check_options(problems, **options, deliver_at=None)
+    checked = check_options(problems, settings.destinations, **options, deliver_at=None)
     for field, key in (("--dedup-key", dedup_key), ("--ordering-key", ordering_key)):
         if key is not None:
             check_key(key, problems, field)
@@ -136,14 +143,20 @@ def _batch(events: list[Encoded], *, dedup_key: str | None, ordering_key: str | 
         check_undelayed(checked, problems)
     if problems:
         raise EventRefused(*problems)
-    shared = {"destination": checked.destination, "on_unknown": checked.on_unknown}
+    return checked
+
+
+def _batch(
+    events: list[Encoded], settings: ProducerSettings, options: Options, dedup_key: str | None, ordering_key: str | None
+) -> Batch:
+    """The rows, made here and not by `outbox.enqueue`: flags and --config count, not the environment alone."""
+    from outbox.producer.ids import uuid7s
+    from outbox.producer.rows import Batch, row_of
+
+    rows = [row_of(made, event, settings, options) for made, event in zip(uuid7s(len(events)), events, strict=True)]
     if ordering_key is not None:
-        shared["ordering_key"] = ordering_key
-    rows = [
-        shared | {"id": made, "name": event.name, "body": event.body}
-        for made, event in zip(uuid7s(len(events)), events, strict=True)
-    ]
-    return Batch(checked, rows, [dedup_key] * len(rows))
+        rows = [row | {"ordering_key": ordering_key} for row in rows]
+    return Batch(options, rows, [dedup_key] * len(rows))
 
 
 def _write(database_url: str, batch: Batch) -> list[UUID]:

@@ -23,7 +23,7 @@ class _SettingType(click.ParamType):  # type: ignore[type-arg]  # generic only i
         try:
             return self.reading.parse(value)
         except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+            self.fail(f"{error}" if self.reading.secret else f"{value!r}: {error}", param, ctx)
 
 
 def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

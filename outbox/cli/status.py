@@ -17,7 +17,6 @@ def status(*, loaded: Loaded, as_json: bool) -> None:
     `pending` is the sum of `due`, `claimed` and `scheduled`. In a big table `delivered` is the database's own estimate;
     the JSON object then says `"delivered_estimated": true`.
     """
-    from outbox.producer.options import DESTINATIONS
     from outbox.render import line, to_json
     from outbox.render.standing import show_standing, standing_json
     from outbox.store.look import standing
@@ -26,7 +25,7 @@ def status(*, loaded: Loaded, as_json: bool) -> None:
 
     with opened(loaded.settings.database_url) as engine:
         with engine.connect() as connection:
-            stands = standing(connection, DESTINATIONS)
+            stands = standing(connection, tuple(loaded.settings.destinations))
         if as_json:
             line(to_json(standing_json(stands)))
         else:

@@ -19,7 +19,7 @@ from outbox.worker import Mode
 @click.option("--drain", is_flag=True, help="End once nothing is due and nothing is leased to others.")
 @click.option("--once", is_flag=True, help="End after one round: claim, send, settle.")
 @settings_options(
-    "database_url", "endpoint", "concurrency", "lease", "try_timeout", "drain_timeout", "retry_schedule",
+    "database_url", "endpoint", "concurrency", "rate", "lease", "try_timeout", "drain_timeout", "retry_schedule",
     "max_attempts", "delivery", "log_level", "log_format",
 )  # fmt: skip
 def worker(*, loaded: Loaded, drain: bool, once: bool) -> None:

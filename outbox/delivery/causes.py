@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from outbox.delivery.destination import authority
+from outbox.destinations import authority
 from outbox.message import Certainty
 from outbox.settings.values import show_duration
 
@@ -17,6 +17,8 @@ CONNECT = "client error (Connect)"
 The Python class does not tell: a connection that closed instead of answering is a `ConnectError` too.
 """
 
+_TUNNEL = "tunnel error: "
+_NO_PROXY = f"{_TUNNEL}failed to create underlying connection"
 _BODY = "request or response body error"
 _TIMED_OUT = {"operation timed out", "deadline has elapsed"}
 _SYSTEM = re.compile(r"(.+) \(os error \d+\)")
@@ -37,28 +39,47 @@ class TryFailed:
     error: str
 
 
-def explain(causes: Sequence[str], url: str, *, connect_timeout: float, try_timeout: float) -> TryFailed:
+def explain(
+    causes: Sequence[str], url: str, *, connect_timeout: float, try_timeout: float, proxy: str | None = None
+) -> TryFailed:
     """Read the library's chain of causes, outermost first. When in doubt the request may have been processed."""
     if CONNECT in causes:
-        return TryFailed(Certainty.NOT_SENT, _not_sent(causes, url, show_duration(connect_timeout)))
+        limit = show_duration(connect_timeout)
+        error = _not_sent(causes, url, limit) if proxy is None else _not_sent_through(proxy, causes, url, limit)
+        return TryFailed(Certainty.NOT_SENT, error)
     return TryFailed(Certainty.UNKNOWN, _unknown(causes, show_duration(try_timeout)))
 
 
-def _not_sent(causes: Sequence[str], url: str, limit: str) -> str:
+def _not_sent(causes: Sequence[str], url: str, limit: str, who: str = "") -> str:
+    """Why there is no connection to the URL's host. `who` are words to call it by, with a space behind."""
     parts = urlsplit(url)
-    where, last = authority(parts), causes[-1]
+    where, host, last = who + authority(parts), f"{who}{parts.hostname}", causes[-1]
     if last in _TIMED_OUT:
         return f"no connection to {where} within {limit}"
     if "dns error" in causes:
-        return f"cannot resolve {parts.hostname}: {last.rpartition(': ')[2]}"
+        return f"cannot resolve {host}: {last.rpartition(': ')[2]}"
     if last.startswith(_CERTIFICATE):
-        return f"TLS: {_certificate(last.removeprefix(_CERTIFICATE), parts.hostname or '')}"
+        return f"TLS: {_certificate(last.removeprefix(_CERTIFICATE), host)}"
     if last == "tls handshake eof":
         return f"TLS: {where} closed the connection during the handshake"
     reason = _system(last)
     if reason == "connection refused":
         return f"connection refused by {where}"
     return f"cannot connect to {where}" + ("" if last == CONNECT else f": {reason or last}")
+
+
+def _not_sent_through(proxy: str, causes: Sequence[str], url: str, limit: str) -> str:
+    """The same with a proxy in between: it may be the one that could not be reached, or that refused."""
+    where, gate, last = authority(urlsplit(url)), f"the proxy {authority(urlsplit(proxy))}", causes[-1]
+    if last in _TIMED_OUT:
+        return f"no connection to {where} through {gate} within {limit}"
+    if last == f"{_TUNNEL}proxy authorization required":
+        return f"{gate} asks for a user name and a password, or for others (407)"
+    if last.startswith(_TUNNEL) and last != _NO_PROXY:
+        return f"{gate} did not connect to {where}: {last.removeprefix(_TUNNEL)}"
+    if _NO_PROXY in causes or urlsplit(url).scheme == "http":
+        return _not_sent(causes, proxy, limit, "the proxy ")
+    return _not_sent(causes, url, limit)
 
 
 def _certificate(problem: str, host: str) -> str:

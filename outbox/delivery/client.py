@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from pyreqwest.client import Client as HttpClient
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import BuilderError, RequestError
+from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.response import Response
 
 from outbox._version import __version__
 from outbox.delivery.causes import TryFailed, explain
-from outbox.delivery.destination import Request
+from outbox.destinations import DestinationSettings, Request
 from outbox.errors import ConfigurationError
 from outbox.message import Delivered
 
@@ -33,12 +36,10 @@ the close is one of which nobody knows whether it was processed."""
 
 EXCERPT: Final = 4096
 
-_DELIVERED: Final = {status: Delivered(status) for status in range(200, 300)}
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is not a 2xx."""
+    """An answer that does not deliver."""
 
     status: int
     retry_after: str | None
@@ -49,18 +50,20 @@ class Answer:
 class Client:
     """A pool of HTTP/1.1 connections that trusts nothing in the environment and follows no answer anywhere.
 
-    `try_timeout` is the deadline of a whole try. Connecting (with DNS and TLS) gets the smaller part of it, so that
-    a request that never left is told from an answer that never came. `roots` are certificate authorities to trust
-    beside the system's, as PEM.
+    `try_timeout` is the deadline of a whole try. Connecting (with DNS, a proxy and TLS) gets the smaller part of it, so
+    that a request that never left is told from an answer that never came. `delivered` holds the outcome for each status
+    that delivers. Raises `ConfigurationError` for a proxy or a file of certificate authorities that cannot be used.
     """
 
-    def __init__(self, *, concurrency: int, try_timeout: float, roots: bytes | None = None) -> None:
-        self._try_timeout = try_timeout
-        self._connect_timeout = min(5.0, try_timeout * 0.8)
-        self._client = self._build(concurrency, roots)
+    def __init__(self, settings: DestinationSettings, delivered: Mapping[int, Delivered]) -> None:
+        self._delivered = delivered
+        self._try_timeout = settings.try_timeout
+        self._connect_timeout = min(5.0, settings.try_timeout * 0.8)
+        self._proxy = settings.proxy
+        self._client = self._build(settings)
         self._begin = self._client.post
 
-    def _build(self, concurrency: int, roots: bytes | None) -> HttpClient:
+    def _build(self, settings: DestinationSettings) -> HttpClient:
         builder = (
             ClientBuilder()
             # Over one HTTP/2 connection the server's stream limit would cap what is in flight, and the
@@ -76,23 +79,33 @@ class Client:
             .user_agent(f"overcentric-outbox/{__version__}")
             .timeout(timedelta(seconds=self._try_timeout))
             .connect_timeout(timedelta(seconds=self._connect_timeout))
-            .pool_max_idle_per_host(concurrency)
+            .pool_max_idle_per_host(settings.concurrency)
             .pool_idle_timeout(IDLE)
         )
+        if settings.proxy is not None:
+            builder = builder.proxy(_proxy(settings.name, settings.proxy))
+        if settings.ca_file is not None:
+            builder = builder.add_root_certificate_pem(_authorities(settings.name, settings.ca_file))
+        if sys.platform == "linux":
+            # A request that the system's buffers do not hold keeps its connection and its body when the try is over, for as
+            # long as the peer reads nothing. The library lets the system end that after 30 s (pyreqwest 0.15.1, tested).
+            builder = builder.tcp_user_timeout(timedelta(seconds=self._try_timeout))
         try:
-            with _system_certificates():
-                return (builder if roots is None else builder.add_root_certificate_pem(roots)).build()
+            with system_certificates():
+                return builder.build()
         except BuilderError as error:
+            if any("certificate" in cause["message"] for cause in error.details["causes"] or ()):
+                raise _unusable_authorities(settings.name, settings.ca_file, "a certificate in it is broken") from None
             msg = "the HTTP client found no certificate authorities to trust"
             hint = "Install the system's (on Debian and Alpine the package ca-certificates)."
             raise ConfigurationError(msg, hint=hint) from error
 
-    def check(self, url: str) -> None:
-        """Raise a `ConfigurationError` for a URL to which this client cannot send."""
+    def check(self, url: str, variable: str) -> None:
+        """Raise a `ConfigurationError` that names the variable for a URL to which this client cannot send."""
         try:
             self._begin(url).build()
         except ValueError as error:
-            msg = f"OUTBOX_ENDPOINT is not a URL: {error}"
+            msg = f"{variable} is not a URL: {error}"
             raise ConfigurationError(msg, hint="Check its host name.") from None
 
     async def post(self, request: Request) -> Delivered | Answer | TryFailed:
@@ -106,11 +119,12 @@ class Client:
                 .streamed_read_buffer_limit(READ_LIMIT)
                 .build_streamed() as response
             ):
-                delivered = _DELIVERED.get(response.status)
+                delivered = self._delivered.get(response.status)
                 return await _answer(response) if delivered is None else delivered
         except RequestError as error:
             causes = [cause["message"] for cause in error.details["causes"] or ()]
-            return explain(causes, url, connect_timeout=self._connect_timeout, try_timeout=self._try_timeout)
+            limits = {"connect_timeout": self._connect_timeout, "try_timeout": self._try_timeout}
+            return explain(causes, url, **limits, proxy=self._proxy)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -129,8 +143,31 @@ def _retry_after(response: Response) -> str | None:
         return ""
 
 
+def _proxy(name: str, url: str) -> ProxyBuilder:
+    try:
+        return ProxyBuilder.all(url)
+    except ValueError as error:
+        msg = f"the proxy of the destination {name} is not a URL: {error}"
+        raise ConfigurationError(msg, hint="Check the host name in OUTBOX_PROXY, or in its own setting.") from None
+
+
+def _authorities(name: str, path: str) -> bytes:
+    try:
+        found = Path(path).read_bytes()
+    except OSError as error:
+        raise _unusable_authorities(name, path, error.strerror or "it cannot be read") from error
+    if b"-----BEGIN CERTIFICATE-----" not in found:
+        raise _unusable_authorities(name, path, "it holds no certificate in PEM")
+    return found
+
+
+def _unusable_authorities(name: str, path: str | None, why: str) -> ConfigurationError:
+    msg = f"the certificate authorities of the destination {name} cannot be read from {path}: {why}"
+    return ConfigurationError(msg, hint="Check the file that OUTBOX_CA_FILE, or its own setting, names.")
+
+
 @contextmanager
-def _system_certificates() -> Iterator[None]:
+def system_certificates() -> Iterator[None]:
     """Hide the variables that would replace the system's certificate authorities while a client is built.
 
     The TLS library reads them once, when the client is built (pyreqwest 0.15.1, tested), and would trust what they

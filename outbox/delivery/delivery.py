@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import NamedTuple
 
 from outbox.clock import lease_clock
 from outbox.delivery.causes import TryFailed
-from outbox.delivery.client import Answer, Client
-from outbox.delivery.destination import Destination, Overcentric
+from outbox.delivery.client import Answer, Client, system_certificates
 from outbox.delivery.tries import Place, Tries
+from outbox.destinations import Destination, DestinationSettings, checked, make
 from outbox.message import (
     Attempt,
     Certainty,
@@ -31,27 +33,36 @@ logger = logging.getLogger("outbox.delivery")
 _LOGGED = Delivered()
 
 
+class _Way(NamedTuple):
+    """What sending to one destination needs."""
+
+    destination: Destination
+    client: Client
+
+
 class Delivery:
     """Sends messages, one attempt at a time, and says what came of each. Settling is another's matter.
 
+    Every destination has a client of its own: its limits, its proxy, its connections.
+
     Build it before the worker's threads start (building hides two environment variables for a moment), use it in
-    one event loop. Raises `ConfigurationError` for an endpoint to which nothing can be sent.
+    one event loop. Raises `ConfigurationError` for a destination to which nothing can be sent.
     """
 
-    def __init__(self, settings: Settings, policy: Policy, *, roots: bytes | None = None) -> None:
-        """Open nothing yet. `roots` are certificate authorities to trust beside the system's, as PEM."""
-        destinations: tuple[Destination, ...] = (Overcentric(settings.endpoint),)
-        self._destinations = {each.name: each for each in destinations}
-        self._policy = policy
+    def __init__(self, settings: Settings, policy: Policy) -> None:
+        """Open nothing yet."""
+        told = settings.destinations
+        self.names = tuple(told)
+        """The destinations that it sends to."""
+        self.policy = policy
         self._stopping = asyncio.Event()
-        # What remains of a fresh lease beside a try is for waiting in the queue and for settling; an eighth of it
-        # (up to 2 s) is kept for the settle.
-        self._needed = settings.try_timeout + min(2.0, (settings.lease - settings.try_timeout) / 8)
-        self._client = None
-        if settings.delivery != "log":
-            self._client = Client(concurrency=settings.concurrency, try_timeout=settings.try_timeout, roots=roots)
-            for each in destinations:
-                self._client.check(each.url)
+        self._needed = {name: _needed(settings.lease, each.try_timeout) for name, each in told.items()}
+        self._sends = settings.delivery != "log"
+        self._ways = _ways(told.values(), policy.delivered()) if self._sends else {}
+
+    def latest(self, message: Message) -> float:
+        """Until when an attempt may begin, on `lease_clock`: later, too little of the lease is left."""
+        return message.claim.until - self._needed[message.destination]
 
     async def attempt(self, message: Message, place: Place | None = None) -> Outcome | None:
         """Send a message.
@@ -61,17 +72,18 @@ class Delivery:
         `place`, if given, is held by the caller and given back during sleeps; see `Place`.
         """
         began = lease_clock()
-        if message.claim.until - began < self._needed:
+        needed = self._needed[message.destination]
+        if message.claim.until - began < needed:
             return None
-        if self._client is None:
+        if not self._sends:
             logger.info("would send %s %s", message.id, message.name)
             return _LOGGED
-        request = self._destinations[message.destination].request(message)
-        result = await self._client.post(request)
+        destination, client = self._ways[message.destination]
+        request = destination.request(message)
+        result = await client.post(request)
         if isinstance(result, Delivered):
             return result
-        tries = Tries(message, began, self._needed, result)
-        client = self._client
+        tries = Tries(message, began, needed, result, self.policy)
         await tries.repeat(lambda: client.post(request), self._stopping, place)
         return self._outcome(tries)
 
@@ -89,18 +101,48 @@ class Delivery:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._client is not None:
-            await self._client.close()
+        for way in self._ways.values():
+            await way.client.close()
 
     def _outcome(self, tries: Tries) -> Outcome:
         match tries.last:
             case Delivered() as delivered:
                 return delivered
             case TryFailed(error=error):
-                return self._policy.outcome(tries.message, _record(tries, error))
+                return self.policy.outcome(tries.message, _record(tries, error))
             case Answer(status, wish, excerpt):
                 attempt = _record(tries, _words(status), status, clean(excerpt, RESPONSE_BYTES))
-                return self._policy.outcome(tries.message, attempt, retry_after(wish, datetime.now(UTC)))
+                return self.policy.outcome(tries.message, attempt, retry_after(wish, datetime.now(UTC)))
+
+
+def _ways(told: Iterable[DestinationSettings], delivered: Mapping[int, Delivered]) -> dict[str, _Way]:
+    """Check all destinations, then make their clients."""
+    destinations = [(each, _destination(each)) for each in told]
+    with system_certificates():  # around all of them: it says what it hides
+        return {
+            each.name: _Way(destination, _client(each, destination, delivered)) for each, destination in destinations
+        }
+
+
+def _destination(settings: DestinationSettings) -> Destination:
+    destination = make(settings)
+    checked(destination.url, settings.variable("url"))
+    destination.check()
+    return destination
+
+
+def _client(settings: DestinationSettings, destination: Destination, delivered: Mapping[int, Delivered]) -> Client:
+    client = Client(settings, delivered)
+    client.check(destination.url, settings.variable("url"))
+    return client
+
+
+def _needed(lease: float, try_timeout: float) -> float:
+    """Seconds of a lease that a try must find: what remains of a fresh one is for waiting in the queue and for settling.
+
+    An eighth of that rest (up to 2 s) is kept for the settle.
+    """
+    return try_timeout + min(2.0, (lease - try_timeout) / 8)
 
 
 def _record(tries: Tries, error: str, status: int | None = None, response: str | None = None) -> Attempt:

@@ -13,7 +13,7 @@ from outbox.clock import lease_clock
 from outbox.delivery.causes import TryFailed
 from outbox.delivery.client import Answer
 from outbox.message import Certainty, Delivered, Message, OnUnknown
-from outbox.policy import judge
+from outbox.policy import Action, Policy
 
 MOST = 3
 """Tries in one attempt, the first included."""
@@ -40,15 +40,18 @@ class Place(Protocol):
     def release(self) -> None:
         """Give the place back, if it is held."""
 
-    async def acquire(self) -> object:
-        """Take a place again, waiting for one."""
+    async def acquire(self) -> bool:
+        """Take a place again, waiting for one. False: no further try may begin."""
 
 
 class Tries:
     """What one attempt's tries came to, beginning with the first one, which has failed."""
 
-    def __init__(self, message: Message, began: float, needed: float, first: Answer | TryFailed) -> None:
+    def __init__(
+        self, message: Message, began: float, needed: float, first: Answer | TryFailed, policy: Policy
+    ) -> None:
         self.message = message
+        self._policy = policy
         self.began = began
         self.last: Result = first
         self.certainty = Certainty.NOT_SENT
@@ -78,9 +81,8 @@ class Tries:
         async for trial in retrying:
             # tenacity's first round stands for the try that has already failed.
             if trial.retry_state.attempt_number > 1 and allowed():
-                if place is not None:
-                    await place.acquire()
-                if allowed():
+                may_try = place is None or await place.acquire()
+                if may_try and allowed():
                     self._note(await post())
             trial.retry_state.set_result(self.last)
 
@@ -88,21 +90,25 @@ class Tries:
         self.last = result
         self.count += 1
         if not isinstance(result, Delivered):
-            self.certainty = max(self.certainty, _certainty(result), key=_WORST_LAST.index)
+            self.certainty = max(self.certainty, self._certainty(result), key=_WORST_LAST.index)
 
     def _helps(self, result: Result) -> bool:
         """Whether another try may succeed, and cannot duplicate what `park` must not."""
         if isinstance(result, TryFailed):
             return result.certainty is Certainty.NOT_SENT
         if isinstance(result, Answer) and self.message.on_unknown != OnUnknown.PARK:
-            return result.status in _GATEWAY and result.retry_after is None
+            return result.retry_after is None and self._is_passing(result.status)
         return False
 
+    def _is_passing(self, status: int) -> bool:
+        """Whether a status tells of a reload, and the policy did not give it another meaning."""
+        verdict = self._policy.judge(status)
+        return status in _GATEWAY and verdict.action is Action.RETRY and not verdict.destination
 
-def _certainty(result: Answer | TryFailed) -> Certainty:
-    if isinstance(result, TryFailed):
-        return result.certainty
-    return judge(result.status).certainty or Certainty.UNKNOWN
+    def _certainty(self, result: Answer | TryFailed) -> Certainty:
+        if isinstance(result, TryFailed):
+            return result.certainty
+        return self._policy.judge(result.status).certainty or Certainty.UNKNOWN
 
 
 def _keep_last(state: RetryCallState) -> None:

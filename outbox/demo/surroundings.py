@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 
 @contextmanager
@@ -24,17 +23,27 @@ def temporary_folder(*, keep: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def ends_cleanly() -> Iterator[None]:
-    """Have SIGTERM and a closed terminal unwind the block as Ctrl-C does, so that nothing is left behind."""
+def ends_cleanly() -> Iterator[Callable[[], None]]:
+    """Note Ctrl-C, SIGTERM and a closed terminal, and give a check that then raises, to be called now and then.
 
-    def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
+    Raised wherever it happens to come, an interrupt would leave what threads share in a half state: a lock, a coroutine
+    that nobody awaits. Raised by the check, it unwinds the block in order.
+    """
+    came: list[int] = []
 
-    ours = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
-    for number in ours:  # nohup has SIGHUP ignored, and means it
-        signal.signal(number, leave)
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt if came[0] == signal.SIGINT else SystemExit(128 + came[0])
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    ours = {each: was for each, was in before.items() if was is not signal.SIG_IGN}  # nohup ignores, and means it
+    for number in ours:
+        signal.signal(number, note)
     try:
-        yield
+        yield check
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for number, was in ours.items():
+            signal.signal(number, was)

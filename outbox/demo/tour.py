@@ -28,13 +28,14 @@ Say = Callable[[str], None]
 class Tour:
     """The shop, the destination and the workers in one folder, and what happens to them."""
 
-    def __init__(self, folder: Path, *, events: int, seed: int | None, say: Say) -> None:
+    def __init__(self, folder: Path, *, events: int, seed: int | None, say: Say, check: Callable[[], None]) -> None:
         self.database = folder / "shop.db"
         self._record = folder / "received.jsonl"
         self._folder = folder
         self._events = events
         self._seed = seed
         self._say = say
+        self._check = check
         self._patience = 60.0 + events / 20
 
     def run(self) -> Verdict:
@@ -139,6 +140,7 @@ class Tour:
         """Wait for a condition; whatever went wrong meanwhile is raised."""
         deadline = time.monotonic() + self._patience
         while not condition():
+            self._check()
             self._workers.check()
             if self._shop.failure is not None:
                 msg = f"the shop failed with {type(self._shop.failure).__name__}: {self._shop.failure}"

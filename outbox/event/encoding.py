@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from outbox.event.fields import BODY_FIELDS, EVENT_FIELDS, IDENTITY_FIELDS, check_fields, check_text
-from outbox.event.model import Event, Identity, fields_of
+from outbox.event.model import Event, Identity, checked_fields, fields_of
 from outbox.event.moments import rfc3339
 from outbox.event.names import check_reserved, warn_about
 from outbox.event.problems import Problems, described
+from outbox.event.values import check_properties, check_value
 
 # ASCII: the text survives any character set of the connection, and its length is its size in bytes.
 _to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False, check_circular=False).encode
@@ -44,19 +45,48 @@ def encode(
     caller's line) about names that are probably not what was meant.
     """
     problems = Problems()
-    body = check_fields(_given(event, identity, problems), "", BODY_FIELDS, problems)
+    if type(event) is Event and (identity is None or type(identity) is Identity):
+        body = _of_made(event, identity, problems)
+    else:
+        body = check_fields(_given(event, identity, problems), "", BODY_FIELDS, problems)
     checked: Any = body.get("event")  # None only together with a problem
     if checked is not None:
         _fill_project(checked, body.get("identity"), project_id, problems)
         check_reserved(checked.get("name") or "", allow_names, problems)
     problems.refuse_if_any()
     occurred_at = _occurred_at(event, checked, occurred_at_property)
+    text = _text(body, max_body, problems)
+    warn_about(checked["name"], allow_names)
+    return Encoded(checked["name"], text, occurred_at)
+
+
+def encode_json(value: Any, field: str, max_body: int, problems: Problems) -> str:
+    """Check any JSON value, by the rules of an event's properties, and write it. `field` is what problems call it.
+
+    Raises `EventRefused` with everything that is wrong, and with what `problems` hold already.
+    """
+    plain = check_value(value, field, problems)
+    problems.refuse_if_any()
+    return _text(plain, max_body, problems)
+
+
+def _text(body: Any, max_body: int, problems: Problems) -> str:
     text = _to_json(body)
     if len(text) > max_body:
         problems.add("body", f"has {len(text)} bytes, the limit is {max_body}", "send less, or raise OUTBOX_MAX_BODY")
         problems.refuse_if_any()
-    warn_about(checked["name"], allow_names)
-    return Encoded(checked["name"], text, occurred_at)
+    return text
+
+
+def _of_made(event: Event, identity: Identity | None, problems: Problems) -> dict[str, Any]:
+    """The body of what was checked when it was made, and is frozen.
+
+    But for the event's properties: they are a dict, which may have been written to since.
+    """
+    fields = checked_fields(event)
+    if "properties" in fields:
+        fields["properties"] = check_properties(event.properties, "event.properties", problems)
+    return {"event": fields} if identity is None else {"event": fields, "identity": checked_fields(identity)}
 
 
 def _given(event: Any, identity: Any, problems: Problems) -> Mapping[Any, Any]:

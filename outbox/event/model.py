@@ -32,10 +32,13 @@ class Identity:
     project_id: str | None = field(default=None, kw_only=True)
     """Filled from the event's, which it must equal."""
 
+    _checked: dict[str, Any] = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         problems = Problems()
-        _check(self, "identity", IDENTITY_FIELDS, problems)
+        checked = _check(self, "identity", IDENTITY_FIELDS, problems)
         problems.refuse_if_any()
+        object.__setattr__(self, "_checked", checked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +79,18 @@ class Event:
     """The event's own time, aware; None is now, by the database's clock. The Event API has no such field: it is kept in
     the outbox, and sent only under the property that `OUTBOX_OCCURRED_AT_PROPERTY` names."""
 
+    _checked: dict[str, Any] = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         problems = Problems()
         if self.occurred_at is not None:
             _check_occurred_at(self.occurred_at, problems)
-        properties = _check(self, "event", EVENT_FIELDS, problems).get("properties")
+        checked = _check(self, "event", EVENT_FIELDS, problems)
         problems.refuse_if_any()
-        if properties is not None:
-            object.__setattr__(self, "properties", dict(properties))
+        if "properties" in checked:
+            checked["properties"] = dict(checked["properties"])
+            object.__setattr__(self, "properties", checked["properties"])
+        object.__setattr__(self, "_checked", checked)
 
     @classmethod
     def server(
@@ -112,6 +119,11 @@ class Event:
             hostname=hostname,
             occurred_at=occurred_at,
         )
+
+
+def checked_fields(made: Event | Identity) -> dict[str, Any]:
+    """The documented fields that were given, as they were found good when it was made: they need no second look."""
+    return made._checked.copy()  # noqa: SLF001 - kept for this module
 
 
 def fields_of(made: Event | Identity, fields: Fields) -> dict[str, Any]:

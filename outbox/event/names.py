@@ -38,6 +38,8 @@ BROWSER_NAMES = frozenset({
 """Names that the browser SDK (0.1.621) emits by itself. The Event API page shows none of them from a server:
 sent from there they are counted beside the browser's own, so they are accepted with a warning."""
 
+_BARE_NAMES = frozenset(name.removeprefix("$") for name in RESERVED_NAMES)
+
 Context = Literal["website", "product"]
 
 CONTEXTS: tuple[Context, ...] = get_args(Context)
@@ -75,7 +77,7 @@ def warn_about(name: str, allowed: Collection[str]) -> None:
     """Warn, with the line of the caller's code, about a name that is probably not what was meant."""
     if name in BROWSER_NAMES and name not in allowed:
         _warn(f"the browser SDK emits {name} by itself: sent from a server it is counted beside the browser's own")
-    elif f"${name}" in RESERVED_NAMES and name not in allowed:
+    elif name in _BARE_NAMES and name not in allowed:
         _warn(f"the event name {name!r} feeds no pre-built report (did you mean ${name}?)")
 
 

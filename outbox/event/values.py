@@ -1,4 +1,4 @@
-"""Properties to plain JSON values, by one documented rule; what would be lost on the way is refused.
+"""Properties, and the payloads of webhooks, to plain JSON values, by one documented rule; what would be lost on the way is refused.
 
 ==========================  ==========================================================================
 Python                      JSON
@@ -25,7 +25,6 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from types import NoneType
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -49,17 +48,33 @@ def check_properties(value: Any, field: str, problems: Problems) -> Mapping[str,
     return _object(value, field, problems, 1)
 
 
+def check_value(value: Any, field: str, problems: Problems) -> Any:
+    """Any value as plain JSON: the very object where it is one that holds nothing else and nothing nested."""
+    if type(value) is dict and _is_plain(value):
+        return value
+    return _plain(value, field, problems, 0)
+
+
 def _is_plain(flat: dict[Any, Any]) -> bool:
     for key, value in flat.items():
-        stays = _STAYS.get(type(value))
-        if stays is None or not stays(value) or type(key) is not str or not is_text(key):
+        if type(key) is not str or not _stays(value) or not (key.isascii() or is_text(key)):
             return False
     return True
 
 
+def _stays(value: Any) -> bool:
+    """Whether it is written as it is, as most values are. By its type: a subclass may be written in another way."""
+    kind = type(value)
+    if kind is str:
+        return value.isascii() or is_text(value)
+    if kind is int:
+        return bool(-SAFE_INTEGER <= value <= SAFE_INTEGER)
+    return math.isfinite(value) if kind is float else kind is bool or value is None
+
+
 def _object(value: Mapping[Any, Any], path: Path, problems: Problems, depth: int) -> dict[str, Any] | None:
     if depth > DEEPEST:
-        _too_deep(problems)
+        _too_deep(path, problems)
         return None
     plain: dict[str, Any] = {}
     for key, item in value.items():
@@ -74,18 +89,19 @@ def _object(value: Mapping[Any, Any], path: Path, problems: Problems, depth: int
 
 def _array(value: list[Any] | tuple[Any, ...], path: Path, problems: Problems, depth: int) -> list[Any] | None:
     if depth > DEEPEST:
-        _too_deep(problems)
+        _too_deep(path, problems)
         return None
     return [_plain(item, (path, index), problems, depth) for index, item in enumerate(value)]
 
 
-def _too_deep(problems: Problems) -> None:
-    problems.add("event.properties", f"is nested deeper than {DEEPEST} levels", "flatten it, or look for a cycle")
+def _too_deep(path: Path, problems: Problems) -> None:
+    while not isinstance(path, str):
+        path, _ = path
+    problems.add(path, f"is nested deeper than {DEEPEST} levels", "flatten it, or look for a cycle")
 
 
 def _plain(value: Any, path: Path, problems: Problems, depth: int) -> Any:
-    stays = _STAYS.get(type(value))
-    if stays and stays(value):
+    if _stays(value):
         return value
     if isinstance(value, Enum):
         return _plain(value.value, path, problems, depth)
@@ -163,14 +179,6 @@ def _date(value: date, _path: Path, _problems: Problems) -> str:
 def _uuid(value: UUID, _path: Path, _problems: Problems) -> str:
     return str(value)
 
-
-_STAYS: dict[type, Callable[[Any], bool]] = {
-    str: is_text,
-    float: math.isfinite,
-    int: lambda value: -SAFE_INTEGER <= value <= SAFE_INTEGER,
-    bool: lambda _: True,
-    NoneType: lambda _: True,
-}
 
 # In this order: a datetime is also a date.
 _CONVERTED: dict[type, Callable[[Any, Path, Problems], Any]] = {

@@ -45,15 +45,30 @@ def create_index(name: str, table: str, columns: list[str], *, where: str | None
     op.create_index(name, table, columns, postgresql_where=predicate, sqlite_where=predicate)
 
 
+def add_column(table: str, column: Column[Any]) -> None:
+    """Add a column, unless a migration that was cut off has added it."""
+    if op.get_context().as_sql or column.name not in _columns(table):
+        op.add_column(table, column)
+
+
+def drop_column(table: str, name: str) -> None:
+    """Remove a column, if it is there."""
+    if op.get_context().as_sql or name in _columns(table):
+        op.drop_column(table, name)
+
+
 def drop_table(name: str) -> None:
     """Remove a table, if it is there."""
     op.execute(f"DROP TABLE IF EXISTS {name}")
 
 
 def _recognise(name: str, expected: list[str]) -> None:
-    found = [each["name"] for each in inspect(op.get_bind()).get_columns(name)]
-    if on("mysql") and found == expected:
+    if on("mysql") and _columns(name) == expected:
         return
     msg = f"There is a table {name} already, and no migration of the outbox's made it"
     hint = "Rename it. If your program made it from the outbox's metadata, run: outbox db stamp head"
     raise ConfigurationError(msg, hint=hint)
+
+
+def _columns(table: str) -> list[str]:
+    return [each["name"] for each in inspect(op.get_bind()).get_columns(table)]

@@ -5,6 +5,7 @@ The Event API documents no status codes, so they are read as RFC 9110 and RFC 65
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,6 +56,9 @@ def _statuses(*wanted: int | range) -> tuple[range, ...]:
     return tuple(range(each, each + 1) if isinstance(each, int) else each for each in wanted)
 
 
+STATUSES = range(100, 1000)
+"""What can stand in an answer."""
+
 NO_ANSWER = Verdict(Action.RETRY, Certainty.UNKNOWN)
 """The verdict on what is no final answer of HTTP's: retry, and it may have been processed."""
 
@@ -71,12 +75,9 @@ TABLE = (
     Rule(_statuses(range(500, 600)), Verdict(Action.RETRY, Certainty.UNKNOWN), "the destination failed"),
     Rule(_statuses(range(100, 200), range(600, 1000)), NO_ANSWER, "not a final answer of HTTP's"),
 )
-"""The first rule that names a status decides."""
-
-_RULES: dict[int | None, Rule] = {status: rule for rule in reversed(TABLE) for each in rule.statuses for status in each}
+"""The built-in table. The first rule that names a status decides; what none names is `NO_ANSWER`."""
 
 
-def judge(status: int | None) -> Verdict:
-    """The verdict on an answer with this status; None where there was no answer."""
-    rule = _RULES.get(status)
-    return NO_ANSWER if rule is None else rule.verdict
+def verdicts(table: Sequence[Rule]) -> dict[int | None, Verdict]:
+    """Give the verdict on each status that a table names."""
+    return {status: rule.verdict for rule in reversed(table) for each in rule.statuses for status in each}

@@ -5,6 +5,5 @@ It starts no thread and opens no connection, and keeps no state that a fork coul
 
 from outbox.producer.awaited import enqueue_async, enqueue_many_async
 from outbox.producer.calls import enqueue, enqueue_many
-from outbox.producer.options import DESTINATIONS
 
-__all__ = ["DESTINATIONS", "enqueue", "enqueue_async", "enqueue_many", "enqueue_many_async"]
+__all__ = ["enqueue", "enqueue_async", "enqueue_many", "enqueue_many_async"]

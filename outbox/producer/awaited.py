@@ -28,7 +28,7 @@ async def enqueue_async(  # noqa: PLR0913 - each is an option by name
     ordering_key: str | None = None,
     delay: timedelta | float | None = None,
     deliver_at: datetime | None = None,
-    on_unknown: OnUnknownWord = "retry",
+    on_unknown: OnUnknownWord | None = None,
     destination: str = "overcentric",
 ) -> UUID:
     """Write an event into the transaction of an AsyncSession, async_scoped_session or AsyncConnection, at once.
@@ -38,7 +38,7 @@ async def enqueue_async(  # noqa: PLR0913 - each is an option by name
     """
     carrier = targets.recognised_async(target)
     given = {"destination": destination, "on_unknown": on_unknown, "delay": delay, "deliver_at": deliver_at}
-    batch = rows.one(event, identity, dedup_key, ordering_key, **given)
+    batch = rows.one(event, identity, dedup_key, ordering_key, given)
     return await carrier.run_sync(_one, batch)
 
 
@@ -50,13 +50,13 @@ async def enqueue_many_async(
     ordering_keys: Sequence[str | None] | None = None,
     delay: timedelta | float | None = None,
     deliver_at: datetime | None = None,
-    on_unknown: OnUnknownWord = "retry",
+    on_unknown: OnUnknownWord | None = None,
     destination: str = "overcentric",
 ) -> list[UUID]:
     """Write many events in few statements. Otherwise as `enqueue_many` and `enqueue_async`."""
     carrier = targets.recognised_async(target)
     given = {"destination": destination, "on_unknown": on_unknown, "delay": delay, "deliver_at": deliver_at}
-    batch = rows.many(events, dedup_keys, ordering_keys, **given)
+    batch = rows.many(events, dedup_keys, ordering_keys, given)
     return await carrier.run_sync(_many, batch)
 
 

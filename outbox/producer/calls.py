@@ -27,7 +27,7 @@ def enqueue(  # noqa: PLR0913 - each is an option by name
     ordering_key: str | None = None,
     delay: timedelta | float | None = None,
     deliver_at: datetime | None = None,
-    on_unknown: OnUnknownWord = "retry",
+    on_unknown: OnUnknownWord | None = None,
     destination: str = "overcentric",
 ) -> UUID:
     """Write an event into the transaction of `target`, and return its message's id: sent once that transaction has
@@ -46,7 +46,8 @@ def enqueue(  # noqa: PLR0913 - each is an option by name
     or `block` (the key waits until an operator sends the failed one again). Not with `delay` or `deliver_at`.
     `delay`: seconds or a timedelta from now by the database's clock, at most 10 years; or `deliver_at`: aware datetime.
     `on_unknown`: `"retry"` (at least once), or `"park"`: when it is in doubt whether the destination has processed the
-    event, leave it to a person. `destination`: `"overcentric"` is the one there is.
+    event, leave it to a person. None: as the destination's setting says, or OUTBOX_PARK by the event's name, or retry.
+    `destination`: a configured name. A webhook takes any JSON value as its event, and no identity.
 
     Raises, before anything is written, `EventRefused` (the event or an option can never be right; all problems are
     named), `TargetRefused` (that object holds no transaction), `AutocommitRefused`, `SavepointRefused` (SQLite's stock
@@ -60,7 +61,7 @@ def enqueue(  # noqa: PLR0913 - each is an option by name
     """
     carrier = targets.recognised(target)
     given = {"destination": destination, "on_unknown": on_unknown, "delay": delay, "deliver_at": deliver_at}
-    batch = rows.one(event, identity, dedup_key, ordering_key, **given)
+    batch = rows.one(event, identity, dedup_key, ordering_key, given)
     if targets.is_async_session(carrier):
         return _add(carrier, batch)[0]
     return write_one(targets.connection_of(carrier), batch)
@@ -74,7 +75,7 @@ def enqueue_many(
     ordering_keys: Sequence[str | None] | None = None,
     delay: timedelta | float | None = None,
     deliver_at: datetime | None = None,
-    on_unknown: OnUnknownWord = "retry",
+    on_unknown: OnUnknownWord | None = None,
     destination: str = "overcentric",
 ) -> list[UUID]:
     """Write many events in few statements, and return their messages' ids in order.
@@ -86,7 +87,7 @@ def enqueue_many(
     """
     carrier = targets.recognised(target)
     given = {"destination": destination, "on_unknown": on_unknown, "delay": delay, "deliver_at": deliver_at}
-    batch = rows.many(events, dedup_keys, ordering_keys, **given)
+    batch = rows.many(events, dedup_keys, ordering_keys, given)
     if targets.is_async_session(carrier):
         return _add(carrier, batch)
     return write_many(targets.connection_of(carrier), batch)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from os import urandom
 from time import time_ns
 from uuid import UUID, SafeUUID
 
 _VERSION_AND_VARIANT = 0x7000_8000_0000_0000_0000
 _RANDOM_BITS = (1 << 62) - 1
+_UNKNOWN = SafeUUID.unknown
+_AS_NUMBER = attrgetter("int")  # comparing UUIDs themselves costs half as much as making them
 _blank = object.__new__
 _set = object.__setattr__
 
@@ -24,10 +27,10 @@ def uuid7() -> UUID:
     random = int.from_bytes(urandom(8), "big") & _RANDOM_BITS
     made = _blank(UUID)  # UUID's own constructor checks six ways of calling it: 1 µs more
     _set(made, "int", milliseconds << 80 | fraction << 64 | random | _VERSION_AND_VARIANT)
-    _set(made, "is_safe", SafeUUID.unknown)
+    _set(made, "is_safe", _UNKNOWN)
     return made
 
 
 def uuid7s(count: int) -> list[UUID]:
     """Make ids in ascending order, however coarse the machine's clock is."""
-    return sorted(uuid7() for _ in range(count))
+    return sorted([uuid7() for _ in range(count)], key=_AS_NUMBER)

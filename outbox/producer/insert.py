@@ -1,4 +1,4 @@
-"""The INSERT of messages. Statements are made once; SQLAlchemy compiles each once per database."""
+"""The INSERT of messages. Statements are made once, and compiled once per engine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from sqlalchemy import Connection, Float, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from outbox.errors import SchemaOutdated
+from outbox.producer import prepared
+from outbox.producer.prepared import INSERT
 from outbox.producer.rows import Row
-from outbox.schema import message, utc_after, utc_now
-
-INSERT = message.insert()
-"""Also the clause by which a session with several binds finds the outbox's one."""
+from outbox.schema import utc_after, utc_now
 
 _INSERT_DELAYED = INSERT.values(due_at=utc_after(bindparam("delay", type_=Float())))
 _CLOCK = select(utc_now().label("now"), utc_after(bindparam("delay", type_=Float())).label("due"))
@@ -24,10 +23,12 @@ _LARGEST_BATCH = 1024 * 1024
 
 def insert_one(connection: Connection, row: Row, delay: float | None) -> None:
     """Write one message in the connection's transaction."""
-    if delay is None:
-        connection.execute(INSERT, row)
-    else:
+    if delay is not None:
         connection.execute(_INSERT_DELAYED, row | {"delay": delay})
+    elif prepared.is_plain(connection):
+        prepared.execute_one(connection, row)
+    else:
+        connection.execute(INSERT, row)
 
 
 def insert_many(connection: Connection, rows: list[Row], delay: float | None) -> None:
@@ -44,8 +45,14 @@ def insert_many(connection: Connection, rows: list[Row], delay: float | None) ->
         rows = [clock | row for row in rows]
     elif delay is not None:
         statement, rows = _INSERT_DELAYED, [row | {"delay": delay} for row in rows]
+    # psycopg2's executemany sends row by row: there SQLAlchemy makes one statement of many rows, as the dialect says.
+    straight = statement is INSERT and not connection.dialect.use_insertmanyvalues_wo_returning
+    straight = straight and prepared.is_plain(connection)
     for batch in _batches(rows):
-        connection.execute(statement, batch)
+        if straight:
+            prepared.execute_many(connection, batch)
+        else:
+            connection.execute(statement, batch)
 
 
 def is_mysql(connection: Connection) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from outbox.errors import Problem, did_you_mean
 from outbox.event.moments import is_aware
 from outbox.message import OnUnknown
-
-DESTINATIONS = ("overcentric",)
-"""The destinations that a message can be enqueued for."""
+from outbox.settings.destinations import NAME, own_variable
 
 LONGEST_KEY = 200
 """Characters of a `dedup_key` or an `ordering_key`."""
@@ -27,7 +27,9 @@ class Options(NamedTuple):
     """When, where, and what to do in doubt."""
 
     destination: str
-    on_unknown: str
+    """Empty where a problem says why."""
+    on_unknown: str | None
+    """None: the destination's settings and the event's name decide."""
     delay: float | None
     """Seconds from the INSERT, by the database's clock."""
     deliver_at: datetime | None
@@ -35,22 +37,26 @@ class Options(NamedTuple):
 
 def check_options(
     problems: list[Problem],
+    destinations: Collection[str],
     *,
     destination: Any,
     on_unknown: Any,
     delay: Any,
     deliver_at: Any,
 ) -> Options:
-    """Read the options, adding what is wrong with them to `problems`."""
-    if destination not in DESTINATIONS:
-        problems.append(_unknown_word("destination", destination, DESTINATIONS))
-    if on_unknown not in ("retry", "park"):
+    """Read the options, adding what is wrong with them to `problems`. `destinations` are the names that are known."""
+    if not isinstance(destination, str) or destination not in destinations:
+        problems.append(_unconfigured(destination, tuple(destinations)))
+        destination = ""
+    if on_unknown is None and delay is None and deliver_at is None:  # most calls
+        return Options(destination, None, None, None)
+    if on_unknown not in (None, "retry", "park"):
         problems.append(_unknown_word("on_unknown", on_unknown, tuple(OnUnknown)))
     if delay is not None and deliver_at is not None:
         problems.append(Problem("deliver_at", "is given together with delay", "pass one of them"))
     return Options(
         destination,
-        str(on_unknown),
+        None if on_unknown is None else str(on_unknown),
         None if delay is None else _seconds(delay, problems),
         None if deliver_at is None else _moment(deliver_at, problems),
     )
@@ -109,6 +115,14 @@ def _moment(deliver_at: Any, problems: list[Problem]) -> datetime | None:
     else:
         return deliver_at
     return None
+
+
+def _unconfigured(name: Any, known: tuple[str, ...]) -> Problem:
+    problem = _unknown_word("destination", name, known)
+    if not (isinstance(name, str) and NAME.fullmatch(name)) or did_you_mean(name, known):
+        return problem
+    fix = f"set {own_variable(name, 'url')} or a table [destinations.{name}] here, or {problem.fix}"
+    return replace(problem, wrong=f"{problem.wrong}, which is not configured here", fix=fix)
 
 
 def _unknown_word(field: str, word: Any, known: tuple[str, ...]) -> Problem:

@@ -16,6 +16,7 @@ from outbox.errors import TargetRefused
 from outbox.producer import guard
 from outbox.producer.rows import Batch
 from outbox.producer.targets import ended
+from outbox.producer.wake import wake
 from outbox.schema import message, utc_after
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _WRITTEN = ("id", "destination", "name", "body", "ordering_key", "on_unknown", "
 class QueuedMessage:
     """A message on its way into `outbox_message`."""
 
-    def __init__(self, row: dict[str, Any]) -> None:
+    def __init__(self, row: dict[str, Any], *, wakes: bool) -> None:
+        self.wakes = wakes
         for column, value in row.items():
             setattr(self, column, value)
 
@@ -37,8 +39,10 @@ registry().map_imperatively(QueuedMessage, message, include_properties=_WRITTEN,
 
 
 @event.listens_for(QueuedMessage, "before_insert")
-def _check(_mapper: Mapper[Any], connection: Connection, _target: QueuedMessage) -> None:
+def _check(_mapper: Mapper[Any], connection: Connection, target: QueuedMessage) -> None:
     guard.check(connection)
+    if target.wakes:
+        wake(connection)
 
 
 def add(session: AsyncSession, batch: Batch) -> None:
@@ -50,7 +54,7 @@ def add(session: AsyncSession, batch: Batch) -> None:
         raise ended()
     delay = batch.options.delay
     due = {} if delay is None else {"due_at": utc_after(delay)}
-    queued = [QueuedMessage(row | due) for row in batch.rows]
+    queued = [QueuedMessage(row | due, wakes=batch.wakes) for row in batch.rows]
     session.add_all(queued)
     if batch.keyed:
         for each, made in zip(queued, batch.ids, strict=True):

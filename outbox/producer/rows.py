@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from outbox.errors import EventRefused, Problem
-from outbox.event import Encoded, Event, Identity, encode
+from outbox.event import Encoded, Event, Identity
+from outbox.producer.encoders import encoder
 from outbox.producer.ids import uuid7, uuid7s
 from outbox.producer.options import Options, check_key, check_options, check_undelayed
 from outbox.settings.producer import ProducerSettings, producer_settings
 
-Body: TypeAlias = "Event | Mapping[str, Any]"
-"""An `Event`, or the Event API's documented request body as it is."""
+Body: TypeAlias = "Event | Mapping[str, Any] | list[Any]"
+"""An `Event`, or the Event API's documented request body as it is; for a webhook any JSON value."""
 
 Entry: TypeAlias = "Body | tuple[Body, Identity | None]"
 """An element of `enqueue_many`: a body, or a pair of a body and who did it."""
@@ -25,14 +26,15 @@ _ENOUGH = 100
 """Problems after which the rest of a long list of events is not looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one call writes: rows for `outbox_message` that differ in nothing but the event."""
+class Batch(NamedTuple):
+    """What one call writes: rows for `outbox_message` that differ in nothing but the event and what follows from it."""
 
     options: Options
     rows: list[Row]
     keys: Sequence[str | None]
     """Each row's `dedup_key`."""
+    wakes: bool = False
+    """Whether to tell workers of it. Not of what is due later."""
 
     @property
     def keyed(self) -> bool:
@@ -45,54 +47,55 @@ class Batch:
         return [row["id"] for row in self.rows]
 
 
-def one(event: Body, identity: Identity | None, dedup_key: str | None, ordering_key: str | None, **given: Any) -> Batch:
+def one(
+    event: Body, identity: Identity | None, dedup_key: str | None, ordering_key: str | None, given: Mapping[str, Any]
+) -> Batch:
     """Check a single event and make its row."""
     problems: list[Problem] = []
-    options = check_options(problems, **given)
+    settings = _settings(given)
+    options = check_options(problems, settings.destinations, **given)
     if dedup_key is not None:
         check_key(dedup_key, problems, "dedup_key")
     if ordering_key is not None:
         check_key(ordering_key, problems, "ordering_key")
         check_undelayed(options, problems)
-    encoded = _encoded(event, identity, producer_settings(), problems, "")
-    if problems or encoded is None:
+    found: list[Encoded] = []
+    if options.destination:
+        try:
+            found.append(encoder(settings, options.destination).encode(event, identity))
+        except EventRefused as refused:
+            problems += refused.problems
+    if problems:
         raise EventRefused(*problems)
-    row = _row(uuid7(), encoded, options)
+    row = row_of(uuid7(), found[0], settings, options)
     if ordering_key is not None:
         row["ordering_key"] = ordering_key
-    return Batch(options, [row], (dedup_key,))
+    return Batch(options, [row], (dedup_key,), _wakes(settings, options))
 
 
 def many(
     events: Iterable[Entry],
     dedup_keys: Sequence[str | None] | None,
     ordering_keys: Sequence[str | None] | None,
-    **given: Any,
+    given: Mapping[str, Any],
 ) -> Batch:
     """Check all events and make their rows; problems carry their event's index."""
     problems: list[Problem] = []
-    options = check_options(problems, **given)
+    settings = _settings(given)
+    options = check_options(problems, settings.destinations, **given)
     entries = _entries(events)
     keys = _keys("dedup_keys", dedup_keys, len(entries), problems)
     order = _keys("ordering_keys", ordering_keys, len(entries), problems)
     keyed = any(key is not None for key in order)
     if keyed:
         check_undelayed(options, problems)
-    settings = producer_settings()
-    found: list[Encoded] = []
-    for index, entry in enumerate(entries):
-        body, identity = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
-        encoded = _encoded(body, identity, settings, problems, f"events[{index}].")
-        if encoded is not None:
-            found.append(encoded)
-        if len(problems) >= _ENOUGH:
-            break
+    found = _encoded(entries, settings, options, problems)
     if problems:
         raise EventRefused(*problems)
-    rows = [_row(made, encoded, options) for made, encoded in zip(uuid7s(len(found)), found, strict=True)]
+    rows = [row_of(made, encoded, settings, options) for made, encoded in zip(uuid7s(len(found)), found, strict=True)]
     if keyed:
         rows = [row | {"ordering_key": key} for row, key in zip(rows, order, strict=True)]
-    return Batch(options, rows, keys)
+    return Batch(options, rows, keys, _wakes(settings, options))
 
 
 def _entries(events: Any) -> list[Any]:
@@ -115,30 +118,42 @@ def _keys(field: str, given: Any, count: int, problems: list[Problem]) -> Sequen
     return given
 
 
+def _settings(given: Mapping[str, Any]) -> ProducerSettings:
+    destination = given["destination"]
+    return producer_settings(destination) if isinstance(destination, str) else producer_settings()
+
+
+def _wakes(settings: ProducerSettings, options: Options) -> bool:
+    return settings.wakes and options.delay is None and options.deliver_at is None
+
+
 def _encoded(
-    body: Any, identity: Any, settings: ProducerSettings, problems: list[Problem], where: str
-) -> Encoded | None:
-    try:
-        return encode(
-            body,
-            identity,
-            project_id=settings.project_id,
-            max_body=settings.max_body,
-            occurred_at_property=settings.occurred_at_property,
-            allow_names=settings.allow_names,
-        )
-    except EventRefused as refused:
-        problems += [replace(problem, field=f"{where}{problem.field}") for problem in refused.problems]
-        return None
+    entries: list[Any], settings: ProducerSettings, options: Options, problems: list[Problem]
+) -> list[Encoded]:
+    """The events as text; `problems` gets what is wrong with them, until there are enough."""
+    found: list[Encoded] = []
+    if not (entries and options.destination):
+        return found
+    encode = encoder(settings, options.destination).encode
+    for index, entry in enumerate(entries):
+        body, identity = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
+        try:
+            found.append(encode(body, identity))
+        except EventRefused as refused:
+            problems += [replace(problem, field=f"events[{index}].{problem.field}") for problem in refused.problems]
+            if len(problems) >= _ENOUGH:
+                break
+    return found
 
 
-def _row(made: UUID, encoded: Encoded, options: Options) -> Row:
+def row_of(made: UUID, encoded: Encoded, settings: ProducerSettings, options: Options) -> Row:
+    """The row of one message."""
     row = {
         "id": made,
         "destination": options.destination,
         "name": encoded.name,
         "body": encoded.body,
-        "on_unknown": options.on_unknown,
+        "on_unknown": options.on_unknown or settings.on_unknown(options.destination, encoded.name),
     }
     if encoded.occurred_at is not None:
         row["occurred_at"] = encoded.occurred_at

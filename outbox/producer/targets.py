@@ -14,7 +14,7 @@ from sqlalchemy.exc import InvalidRequestError, PendingRollbackError, UnboundExe
 
 from outbox.errors import EnqueueRefused, TargetRefused
 from outbox.event import Event
-from outbox.producer.insert import INSERT
+from outbox.producer.prepared import INSERT
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
@@ -53,7 +53,7 @@ def is_async_connection(target: Any) -> TypeIs[AsyncConnection]:
 
 def recognised(target: Target) -> Connection | Session | AsyncSession:
     """What `enqueue` can write into, or `TargetRefused`."""
-    if isinstance(target, Connection):
+    if isinstance(target, Connection) or is_session(target):
         return target
     session = _unscoped(target)
     if is_session(session) or is_async_session(session):

@@ -11,6 +11,7 @@ from outbox.producer import guard
 from outbox.producer.dedup import claim_keys
 from outbox.producer.insert import insert_many, insert_one, schema_missing
 from outbox.producer.rows import Batch
+from outbox.producer.wake import wake
 
 
 def write_one(connection: Connection, batch: Batch) -> UUID:
@@ -23,6 +24,8 @@ def write_one(connection: Connection, batch: Batch) -> UUID:
             if owner != row["id"]:
                 return owner
         insert_one(connection, row, batch.options.delay)
+        if batch.wakes:
+            wake(connection)
     except DBAPIError as error:
         _explain(error)
         raise
@@ -35,10 +38,15 @@ def write_many(connection: Connection, batch: Batch) -> list[UUID]:
         return []
     guard.check(connection)
     try:
-        owners = claim_keys(connection, batch.options.destination, _wanted(batch))
+        wanted = _wanted(batch)
+        owners = claim_keys(connection, batch.options.destination, wanted)
         ids = [made if key is None else owners[key] for made, key in zip(batch.ids, batch.keys, strict=True)]
-        ours = [row for row, owner in zip(batch.rows, ids, strict=True) if row["id"] == owner]
+        ours = batch.rows
+        if wanted:
+            ours = [row for row, owner in zip(ours, ids, strict=True) if row["id"] == owner]
         insert_many(connection, ours, batch.options.delay)
+        if batch.wakes:
+            wake(connection)
     except DBAPIError as error:
         _explain(error)
         raise

@@ -2,6 +2,7 @@
 
 from outbox.schema.clock import utc_after, utc_now
 from outbox.schema.tables import (
+    CHANNEL,
     ERROR_LENGTH,
     FOREVER,
     PREFIX,
@@ -16,6 +17,7 @@ from outbox.schema.tables import (
 )
 
 __all__ = [
+    "CHANNEL",
     "ERROR_LENGTH",
     "FOREVER",
     "PREFIX",

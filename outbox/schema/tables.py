@@ -18,6 +18,9 @@ VERSION_TABLE = "outbox_alembic_version"
 PREFIX = "outbox_"
 """Every table and index of ours begins with this."""
 
+CHANNEL = "outbox_message"
+"""What PostgreSQL's NOTIFY tells workers of: there may be new messages."""
+
 ERROR_LENGTH = 500
 """Longest recorded error, in bytes of UTF-8."""
 
@@ -89,6 +92,20 @@ destination = Table(
     Column("name", String(64), primary_key=True),
     Column("paused_until", UtcDateTime()),
     Column("reason", String(ERROR_LENGTH)),
+    # A `Cause`; null where the destination is open. An automatic one stays in force when `paused_until` has passed,
+    # until a probe has succeeded. Of a destination that is open `paused_until` is when it opened.
+    Column("cause", String(11)),
+    Column("paused_by", String(255)),
+    Column("paused_at", UtcDateTime()),
+    # Since when it has been failing: attempts recorded since then belong to this outage.
+    Column("failing_since", UtcDateTime()),
+    # How often a pause has doubled.
+    Column("pauses", Integer, nullable=False, server_default="0"),
+    # Who probes, and until when it has the turn.
+    Column("probe_token", Uuid()),
+    Column("probe_until", UtcDateTime()),
+    # The first sending slot that is not handed out yet.
+    Column("slot_at", UtcDateTime()),
 )
 
 worker = Table(
@@ -100,4 +117,6 @@ worker = Table(
     Column("version", String(32), nullable=False),
     Column("started_at", UtcDateTime(), nullable=False, default=utc_now()),
     Column("seen_at", UtcDateTime(), nullable=False, default=utc_now()),
+    # What it waits for on its own, such as a network that only this host has lost.
+    Column("trouble", String(ERROR_LENGTH)),
 )

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision in `migrations/versions`. Revisions are numbers, so that older and newer can be told apart."""

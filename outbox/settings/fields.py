@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from outbox.settings import values
-
-DEFAULT_ENDPOINT = "https://app.overcentric.com/api/v1/event"
-"""From the Event API's documentation page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How one setting is written."""
-
-    doc: str
-    parse: Callable[[str], Any] = str
-    show: Callable[[Any], str] = str
-    example: str = ""
+from outbox.settings.answers import Meaning, answers, show_answers
+from outbox.settings.destinations import (
+    DEFAULT_ENDPOINT,
+    DEFAULT_MAX_BODY,
+    OVERCENTRIC,
+    SHARED,
+    DestinationSettings,
+    EventSettings,
+)
+from outbox.settings.reading import Reading
 
 
 def _setting(
-    default: Any, doc: str, *, parse: Callable[[str], Any] = str, show: Callable[[Any], str] = str, example: str = ""
+    default: Any,
+    doc: str,
+    *,
+    parse: Callable[[str], Any] = str,
+    show: Callable[[Any], str] = str,
+    example: str = "",
+    secret: bool = False,
 ) -> Any:
-    return field(default=default, metadata={"reading": Reading(doc, parse, show, example)})
+    return field(default=default, metadata={"reading": Reading(doc, parse, show, example, secret)}, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,15 @@ class Settings:
     endpoint: str = _setting(DEFAULT_ENDPOINT, "Where events are POSTed.", example="http://127.0.0.1:8025/api/v1/event")
     project_id: str | None = _setting(None, "Overcentric project of events that name none.", example="my-project")
     concurrency: int = _setting(
-        64, "POSTs in flight at once, per worker process.", parse=values.positive, example="128"
+        64, "POSTs in flight at once, per worker process and destination.", parse=values.positive, example="128"
+    )
+    rate: float | None = _setting(
+        None,
+        "Most messages sent to a destination in a second (`/s`), a minute (`/m`) or an hour (`/h`), by all workers "
+        "together. `none` for no limit.",
+        parse=values.rate,
+        show=values.show_rate,
+        example="50/s",
     )
     lease: float = _setting(
         60.0,
@@ -58,6 +69,41 @@ class Settings:
         parse=values.positive_duration,
         show=values.show_duration,
         example="5s",
+    )
+    proxy: str | None = _setting(
+        None,
+        "Proxy for every request, `http://` or `https://`, with a user name and a password if it asks for them. "
+        "`none` for a direct way. `HTTP_PROXY` and the like are not heeded.",
+        parse=values.proxy,
+        show=values.hidden_in_url,
+        example="http://proxy.internal:3128",
+        secret=True,
+    )
+    ca_file: str | None = _setting(
+        None,
+        "PEM file of certificate authorities to trust beside the system's. `SSL_CERT_FILE` is not heeded, and "
+        "verification cannot be switched off.",
+        example="/etc/ssl/private-ca.pem",
+    )
+    pause_after: int = _setting(
+        5,
+        "Different messages that must fail in a row before their destination is paused. 0 pauses none.",
+        parse=values.count,
+        example="20",
+    )
+    pause_first: float = _setting(
+        2.0,
+        "How long the first pause of a failing destination lasts. Each that follows at once is twice as long.",
+        parse=values.positive_duration,
+        show=values.show_duration,
+        example="500ms",
+    )
+    pause_longest: float = _setting(
+        60.0,
+        "Longest pause of a failing destination before it is tried again.",
+        parse=values.positive_duration,
+        show=values.show_duration,
+        example="5m",
     )
     drain_timeout: float = _setting(
         25.0,
@@ -93,6 +139,28 @@ class Settings:
         show=values.show_duration,
         example="15m",
     )
+    answers: tuple[Meaning, ...] = _setting(
+        (),
+        "Answers to read otherwise than HTTP defines them: statuses or ranges, each with `delivered`, `retry`, `failed` or "
+        "`refused` (it is the destination that is wrong or closed, not the message). The first that names a status decides.",
+        parse=answers,
+        show=show_answers,
+        example="409=delivered,520-529=retry,451=refused",
+    )
+    policy: str | None = _setting(
+        None,
+        "A `Policy` of your own, as `module:name`, in place of `OUTBOX_RETRY_SCHEDULE`, `OUTBOX_MAX_ATTEMPTS` and "
+        "`OUTBOX_RETRY_AFTER_MAX`.",
+        example="shop.delivery:policy",
+    )
+    wake: str = _setting(
+        "off",
+        "`on`: on PostgreSQL `enqueue` sends a NOTIFY with the transaction, when the process has enqueued nothing for 0.1 s, and "
+        "a worker listens, on a second connection, so that it looks at once. To be set for both: a worker that listens looks by the clock every 0.5 s, else every 0.15 s. "
+        "SQLite needs no setting.",
+        parse=values.one_of("on", "off"),
+        example="on",
+    )
     delivery: str = _setting(
         "on",
         "`on` sends. `log` writes each event's id and name to the log and marks it delivered, for staging. "
@@ -100,8 +168,16 @@ class Settings:
         parse=values.one_of("on", "log", "off"),
         example="log",
     )
+    park: tuple[str, ...] = _setting(
+        (),
+        'Names of events that `enqueue` gives `on_unknown="park"` where neither it nor the destination is told '
+        "otherwise: shell patterns, separated by commas.",
+        parse=values.names,
+        show=",".join,
+        example="order_*,payment_*",
+    )
     max_body: int = _setting(
-        256 * 1024,
+        DEFAULT_MAX_BODY,
         "Largest request body that `enqueue` accepts.",
         parse=values.size,
         show=values.show_size,
@@ -130,10 +206,26 @@ class Settings:
         "console", "`console` or `json` (one object a line).", parse=values.one_of("console", "json"), example="json"
     )
 
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """What each destination beside `overcentric` is told for itself, by its name and the names in `OWN`."""
+
+    @property
+    def destinations(self) -> dict[str, DestinationSettings]:
+        """Every destination's settings by its name, `overcentric` first. Made anew at each look."""
+        names = frozenset(self.allow_names)
+        events = EventSettings(self.project_id, self.max_body, self.occurred_at_property, names)
+        shared: dict[str, Any] = {name: getattr(self, name) for name in SHARED} | {"events": events}
+        first = DestinationSettings(OVERCENTRIC, OVERCENTRIC, self.endpoint, **shared)
+        others = (
+            DestinationSettings(**{"name": name, "kind": "webhook", **shared, **told})
+            for name, told in self.own.items()
+        )
+        return {each.name: each for each in (first, *others)}
+
     @classmethod
     def readings(cls) -> dict[str, Reading]:
         """Each setting's `Reading`, by name, in the order of the documentation."""
-        return {each.name: each.metadata["reading"] for each in fields(cls)}
+        return {each.name: each.metadata["reading"] for each in fields(cls) if each.metadata}
 
     def replace(self, **changes: Any) -> Self:
         """Copy with some settings changed."""

@@ -1,15 +1,19 @@
-"""Text to value: durations, sizes, lists. Each error says what was expected."""
+"""Text to value: durations, sizes, rates, lists. Each error says what was expected, and repeats nothing."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"(\d+)(B|KiB|MiB)?", re.ASCII)
 _BYTES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)/(s|m|h)", re.ASCII)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def duration(text: str) -> float:
@@ -74,6 +78,31 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """A whole number, zero included."""
+    return 0 if text.strip() == "0" else positive(text)
+
+
+def rate(text: str) -> float | None:
+    """Messages a second in `50/s`, `3000/m` or `100/h`; `none` for no limit."""
+    if text.strip().lower() == "none":
+        return None
+    found = _RATE.fullmatch(text.strip())
+    if found is None or float(found[1]) == 0:
+        msg = "expected a number above zero and a unit, such as 50/s, 3000/m or 100/h, or none"
+        raise ValueError(msg)
+    return float(found[1]) / _SECONDS[found[2]]
+
+
+def show_rate(a_second: float) -> str:
+    """The shortest text that `rate` reads back as the same rate."""
+    for unit in ("s", "m", "h"):
+        number = a_second * _SECONDS[unit]
+        if number >= 1 and math.isclose(number, round(number)):
+            return f"{round(number)}/{unit}"
+    return f"{a_second:.9f}".rstrip("0") + "/s"
+
+
 def names(text: str) -> tuple[str, ...]:
     """A list of names separated by commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -90,3 +119,52 @@ def one_of(*allowed: str) -> Callable[[str], str]:
         return word
 
     return parse
+
+
+def proxy(text: str) -> str | None:
+    """The URL of a proxy, or `none`. It may hold a user name and a password: an error does not repeat it."""
+    url = text.strip()
+    if url.lower() == "none":
+        return None
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        right = False
+    if not right or parts.path not in {"", "/"} or parts.query or parts.fragment or not url.isprintable() or " " in url:
+        msg = "expected http:// or https:// with the proxy's host and port, or none"
+        raise ValueError(msg)
+    return url
+
+
+def headers(given: str | Mapping[str, object]) -> dict[str, str]:
+    """Headers in `Name: value; Other: value`, or in a table of TOML's, whose values may hold semicolons."""
+    if isinstance(given, Mapping):
+        pairs = [(name, str(value)) for name, value in given.items()]
+    else:
+        pairs = [(name, value) for name, _, value in (each.partition(":") for each in given.split(";") if each.strip())]
+    found: dict[str, str] = {}
+    for name, value in ((name.strip(), value.strip()) for name, value in pairs):
+        if not _HEADER_NAME.fullmatch(name) or not value or not _HEADER_VALUE.fullmatch(value):
+            msg = "expected headers such as X-Tenant: 42; Authorization: Bearer abc, in ASCII"
+            raise ValueError(msg)
+        if name.lower() in map(str.lower, found):
+            msg = f"{name} is there twice"
+            raise ValueError(msg)
+        found[name] = value
+    return found
+
+
+def hidden(_value: object) -> str:
+    """Instead of a secret."""
+    return "***"
+
+
+def hidden_headers(found: Mapping[str, str]) -> str:
+    """The names of headers, their values hidden."""
+    return "; ".join(f"{name}: ***" for name in found)
+
+
+def hidden_in_url(url: str) -> str:
+    """A URL without what may be a secret: a user name, a password, a query."""
+    return re.sub(r"\?.*", "?***", re.sub(r"(?<=://)[^/?#]*@", "***@", url), count=1, flags=re.DOTALL)

@@ -1,10 +1,29 @@
 """Every statement of the outbox but the application's own INSERT."""
 
 from outbox.store.claim import Claimed
+from outbox.store.commits import Lost, NotThere
 from outbox.store.evidence import Choice
+from outbox.store.gates import Gate
 from outbox.store.position import Position
+from outbox.store.probes import Probe
 from outbox.store.settle import Settled, Settlement
 from outbox.store.store import TROUBLE, Store
 from outbox.store.succession import Succession
+from outbox.store.work import Place, Work
 
-__all__ = ["TROUBLE", "Choice", "Claimed", "Position", "Settled", "Settlement", "Store", "Succession"]
+__all__ = [
+    "TROUBLE",
+    "Choice",
+    "Claimed",
+    "Gate",
+    "Lost",
+    "NotThere",
+    "Place",
+    "Position",
+    "Probe",
+    "Settled",
+    "Settlement",
+    "Store",
+    "Succession",
+    "Work",
+]

@@ -29,6 +29,8 @@ _SQLITE_LOCK_SECONDS = 5
 _MYSQL_IDLE_SECONDS = 30
 _LOCK_WAIT = f"innodb_lock_wait_timeout = {_LOCK_WAIT_SECONDS}"
 _WRITE = "outbox_write"
+BARE = "outbox_bare"
+"""In a connection's `info`, at each begin: whether what follows is a SELECT that needs no transaction around it."""
 
 
 def open_engine(database_url: str, *, idle_in_transaction: float | None = None) -> Engine:
@@ -52,6 +54,12 @@ def open_engine(database_url: str, *, idle_in_transaction: float | None = None) 
     track(engine)
     _PREPARE[name](engine, idle_in_transaction)
     return engine
+
+
+def connect_options(engine: Engine) -> dict[str, Any]:
+    """What the driver is told for one more connection beside the engine's own."""
+    _, options = engine.dialect.create_connect_args(engine.url)
+    return {**options, **_CONNECT_ARGS[engine.dialect.name](engine.url)}
 
 
 def write_transaction(connection: Connection) -> Connection:
@@ -120,7 +128,8 @@ def _begin_bounded(engine: Engine, idle: float) -> None:
 
     # The dialect's hook for this: 30 µs a transaction; a listener to "begin" that executes text takes 130 (measured).
     def do_begin(connection: Any) -> None:
-        connection.driver_connection.execute(begin, prepare=False)
+        if not connection.info.get(BARE):
+            connection.driver_connection.execute(begin, prepare=False)
 
     dialect: Any = engine.dialect
     dialect.do_begin = do_begin
@@ -134,6 +143,25 @@ def _prepare_mysql(engine: Engine, idle: float | None) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"SET SESSION {settings}")
         connection._read_timeout = None  # noqa: SLF001 - PyMySQL has no public way to it
+
+    if idle is not None:
+        _commit_what_was_begun(engine)
+
+
+def _commit_what_was_begun(engine: Engine) -> None:
+    """Send no COMMIT behind a look: while a worker has nothing to do the server's autocommit is on."""
+    dialect: Any = engine.dialect
+    commit = dialect.do_commit
+
+    def do_begin(connection: Any) -> None:
+        # It tells the server only where that changes.
+        connection.driver_connection.autocommit(bool(connection.info.get(BARE)))
+
+    def do_commit(connection: Any) -> None:
+        if not connection.driver_connection.get_autocommit():
+            commit(connection)
+
+    dialect.do_begin, dialect.do_commit = do_begin, do_commit
 
 
 def _bounds(idle: int) -> str:

@@ -52,16 +52,25 @@ class Heads(NamedTuple):
 
 
 def find_heads(
-    connection: Connection, destination: str, choice: Choice, *, after: str, limit: int, blocks: bool
+    connection: Connection,
+    destination: str,
+    choice: Choice,
+    *,
+    after: str,
+    limit: int,
+    blocks: bool,
+    heeds_pause: bool = True,
 ) -> Heads:
     """Find up to `limit` heads that can be claimed, among the next keys behind `after`. Locks nothing.
 
     A head stays the head of its key until it is settled, so that another transaction may claim it. `blocks`: a failed
-    message holds up those behind it. Suspects are looked for among all keys at once: they are few, and rare.
+    message holds up those behind it. Suspects are looked for among all keys at once: they are few, and rare. A probe
+    does not heed the pause that it may end.
     """
     values = {"destination": destination, "after": after, "most": max(2 * limit, _LEAST)}
     find = _find_suspect if choice is Choice.SUSPECT else _find
-    rows = connection.execute(find(connection.dialect.name, choice, blocks=blocks), values).all()
+    query = find(connection.dialect.name, choice, blocks=blocks, heeds_pause=heeds_pause)
+    rows = connection.execute(query, values).all()
     ids: list[str] = []
     for key, identity, is_claimable in rows:
         if is_claimable:
@@ -78,11 +87,9 @@ def find_successors(connection: Connection, settled: Sequence[str], *, blocks: b
 
 
 @functools.cache
-def _find(dialect_name: str, choice: Choice, *, blocks: bool) -> Select[Any]:
+def _find(dialect_name: str, choice: Choice, *, blocks: bool, heeds_pause: bool) -> Select[Any]:
     """The keys in their order, with the id of each one's head and whether that can be claimed."""
-    is_claimable = and_(
-        IS_DUE, IS_FREE, ~is_paused(DESTINATION), *choice.conditions, *([~is_blocked()] if blocks else [])
-    )
+    is_claimable = and_(*_claimable(choice, blocks=blocks, heeds_pause=heeds_pause))
     heads = _heads_in_window() if dialect_name == "mysql" else _heads_by_steps()
     return (
         select(heads.c.key, text_id(dialect_name), is_claimable)
@@ -92,17 +99,19 @@ def _find(dialect_name: str, choice: Choice, *, blocks: bool) -> Select[Any]:
 
 
 @functools.cache
-def _find_suspect(dialect_name: str, choice: Choice, *, blocks: bool) -> Select[Any]:
+def _find_suspect(dialect_name: str, choice: Choice, *, blocks: bool, heeds_pause: bool) -> Select[Any]:
+    claimable = _claimable(choice, blocks=blocks, heeds_pause=heeds_pause)
     return (
         select(message.c.ordering_key.label("key"), text_id(dialect_name), literal_column("1"))
-        .where(OF_DESTINATION, IS_PENDING, ~IS_UNKEYED, is_head(), *_claimable(choice, blocks=blocks))
+        .where(OF_DESTINATION, IS_PENDING, ~IS_UNKEYED, is_head(), *claimable)
         .limit(literal_column("1"))
     )
 
 
-def _claimable(choice: Choice, *, blocks: bool) -> Sequence[ColumnElement[bool]]:
-    conditions = (IS_DUE, IS_FREE, ~is_paused(DESTINATION), *choice.conditions)
-    return (*conditions, ~is_blocked()) if blocks else conditions
+def _claimable(choice: Choice, *, blocks: bool, heeds_pause: bool) -> Sequence[ColumnElement[bool]]:
+    unpaused = [~is_paused(DESTINATION)] if heeds_pause else []
+    unblocked = [~is_blocked()] if blocks else []
+    return (IS_DUE, IS_FREE, *unpaused, *choice.conditions, *unblocked)
 
 
 def _heads_by_steps() -> Subquery:

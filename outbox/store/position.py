@@ -38,9 +38,9 @@ def raw_due(dialect_name: str) -> Label[Any]:
     return (cast(column, String(26)) if dialect_name == "mysql" else type_coerce(column, NullType())).label("due")
 
 
-def is_behind(dialect_name: str) -> ColumnElement[bool]:
-    """Behind the position bound as `after_due` and `after_id`, so that the index is entered there."""
-    due, identity = bindparam("after_due", type_=UtcDateTime()), bindparam("after_id", type_=Uuid())
+def is_behind(dialect_name: str, after_due: str = "after_due", after_id: str = "after_id") -> ColumnElement[bool]:
+    """Behind the position bound by these names, so that the index is entered there."""
+    due, identity = bindparam(after_due, type_=UtcDateTime()), bindparam(after_id, type_=Uuid())
     columns = message.c
     if dialect_name == "mysql":
         # MariaDB reads the whole index for a comparison of rows: 172,898 entries, 99 written out (measured).

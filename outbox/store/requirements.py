@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from outbox.errors import ConfigurationError, SchemaOutdated
 
@@ -23,6 +24,9 @@ def check_server(connection: Connection) -> None:
     """Raise `ConfigurationError` where the server cannot carry an outbox."""
     name, found = server_version(connection)
     check_version(name, found)
+    if name == "SQLite" and not _has_json(connection):
+        msg = "This SQLite was built without its JSON functions, which the outbox hands lists of ids over with"
+        raise ConfigurationError(msg, hint="Upgrade SQLite: from 3.38 on they are always there.")
     if name in {"MariaDB", "MySQL"} and not _has_innodb(connection):
         msg = f"This {name} server has no InnoDB: its tables know no transactions"
         raise ConfigurationError(msg, hint="Enable InnoDB on the server.")
@@ -77,6 +81,14 @@ def require_file(url: URL, *, create: bool = False) -> None:
 def _has_innodb(connection: Connection) -> bool:
     support = connection.scalar(text("SELECT support FROM information_schema.engines WHERE engine = 'InnoDB'"))
     return support in {"YES", "DEFAULT"}
+
+
+def _has_json(connection: Connection) -> bool:
+    try:
+        connection.execute(text("SELECT value FROM json_each('[]')")).all()
+    except DBAPIError:
+        return False
+    return True
 
 
 def _numbers(shown: str) -> Version:

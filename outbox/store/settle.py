@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, Update, bindparam, null, select, upda
 
 from outbox.message import Delivered, Failed, Message, Outcome, Retry
 from outbox.schema import message, utc_now
-from outbox.store.statements import IS_HELD, IS_MINE, SETTLED, id_among, lock_held, text_id
+from outbox.store.statements import IS_HELD, IS_MINE, SETTLED, id_among, lock_all_held, lock_held, text_id
 from outbox.store.succession import Succession, succeed
 from outbox.store.writes import write_failed, write_retries
 
@@ -69,7 +69,7 @@ def _settle_delivered(
 ) -> None:
     ids = [settlement[0].id for settlement in group]
     values = {"ids": ids, "token": token, "status": status}
-    if connection.dialect.name == "mysql":
+    if connection.dialect.name == "mysql" and not lock_all_held(connection, token, ids):
         values["ids"] = lock_held(connection, token, ids)
     if not values["ids"] or connection.execute(_deliver(connection.dialect.name), values).rowcount != len(ids):
         _sort_out(connection, token, group, missed)
@@ -110,7 +110,7 @@ def _deliver(dialect_name: str) -> Update:
     where: Iterable[Any] = (id_among(dialect_name), *IS_MINE)
     if dialect_name == "postgresql":
         # A plain UPDATE would wait for as long as anybody holds one of the rows. On MariaDB, where UPDATE
-        # takes no such subquery, `lock_held` goes before; SQLite has no row locks.
+        # takes no such subquery, `lock_all_held` goes before; SQLite has no row locks.
         held = select(message.c.id).where(*where).with_for_update(skip_locked=True).cte("held")
         where = (message.c.id == held.c.id,)
     return update(message).where(*where).values(values)

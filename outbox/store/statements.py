@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -18,10 +19,12 @@ from sqlalchemy import (
     Select,
     Text,
     TypeDecorator,
+    and_,
     any_,
     bindparam,
     cast,
     exists,
+    func,
     literal_column,
     null,
     or_,
@@ -49,29 +52,44 @@ IS_HELD: ColumnElement[bool] = message.c.claimed_until.is_not(None)
 IS_MINE = (message.c.claim_token == bindparam("token"), IS_HELD)
 """The fence of every write that follows a claim."""
 
+IS_BLOCKED: ColumnElement[bool] = and_(
+    destination.c.cause.is_not(None),
+    or_(destination.c.paused_until > utc_now(), destination.c.cause != literal_column("'operator'")),
+)
+"""Whether a destination's row holds a pause in force. An automatic one outlives its time, until a probe succeeds."""
+
 SETTLED: dict[str, Any] = {"claimed_until": null(), "lost": 0}
 """What every settle sets: nobody holds the row, and its worker has lived to tell."""
 
 
 def is_paused(name: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether the destination of that name is not being sent to."""
-    return exists().where(destination.c.name == name, destination.c.paused_until > utc_now())
+    """Whether the destination of that name is not being sent to, but for one probe."""
+    return exists().where(destination.c.name == name, IS_BLOCKED)
 
 
 def id_among(dialect_name: str, column: ColumnElement[UUID] = message.c.id) -> ColumnElement[bool]:
     """The id is one of the texts bound as `ids`.
 
-    One array on PostgreSQL: a parameter for each id costs client and server more than the update itself.
+    One array on PostgreSQL and SQLite, digits in the statement's text on MariaDB: a parameter for each id costs client
+    and server more than the update itself.
     """
     if dialect_name == "postgresql":
         return column == any_(cast(bindparam("ids", type_=_UuidArray()), ARRAY(SQL_UUID)))
-    return type_coerce(column, _TextId()).in_(bindparam("ids", expanding=True))
+    if dialect_name == "mysql":
+        return column.op("IN", is_comparison=True)(bindparam("ids", type_=_HexList(), literal_execute=True))
+    ids = func.json_each(bindparam("ids", type_=_JsonArray())).table_valued("value")
+    return column.in_(select(ids.c.value))
 
 
 def text_id(dialect_name: str) -> Label[str]:
     """The id as text, which is what goes over the wire: a `uuid.UUID` would be built only to be written out again."""
     column = cast(message.c.id, Text) if dialect_name == "postgresql" else type_coerce(message.c.id, _TextId())
     return column.label("id")
+
+
+def fit(text: str, length: int) -> str:
+    """The text as every database can keep it in a column of so many characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:length]
 
 
 class _UuidArray(TypeDecorator[list[str]]):
@@ -85,6 +103,34 @@ class _UuidArray(TypeDecorator[list[str]]):
         return "{" + ",".join(value or ()) + "}"
 
 
+class _JsonArray(TypeDecorator[Sequence[str]]):
+    """Ids as SQLite reads an array."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str:
+        """Write the array."""
+        return json.dumps(value)
+
+
+class _HexList(TypeDecorator[Sequence[str]]):
+    """Ids as MariaDB writes a list of bytes."""
+
+    impl = Text
+    cache_ok = True
+
+    def literal_processor(self, dialect: Dialect) -> Any:
+        """Write the list."""
+        return _hex_list
+
+
+def _hex_list(ids: Sequence[str]) -> str:
+    digits = [each.replace("-", "") for each in ids]
+    bytes.fromhex("".join(digits))  # raises `ValueError` for anything else, which must not come into a statement
+    return "(x'" + "',x'".join(digits) + "')"
+
+
 class _TextId(TypeDecorator[str]):
     """An id column of SQLite, which is text, or of MariaDB, which is 16 bytes."""
 
@@ -95,17 +141,9 @@ class _TextId(TypeDecorator[str]):
         """Choose what the column is."""
         return dialect.type_descriptor(BINARY(16) if dialect.name == "mysql" else CHAR(36))
 
-    def bind_processor(self, dialect: Dialect) -> Any:
-        """Hand over text as it is, or its 16 bytes."""
-        return _bytes if dialect.name == "mysql" else None
-
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Take text as it is, or write out 16 bytes."""
         return _text if dialect.name == "mysql" else None
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.replace("-", ""))
 
 
 def _text(value: bytes) -> str:
@@ -116,6 +154,17 @@ def _text(value: bytes) -> str:
 def lock_held(connection: Connection, token: UUID, ids: Sequence[str]) -> Sequence[str]:
     """Lock those of the rows that the claim still holds and nobody else has locked, and give their ids."""
     return connection.execute(_lock(connection.dialect.name), {"ids": ids, "token": token}).scalars().all()
+
+
+def lock_all_held(connection: Connection, token: UUID, ids: Sequence[str]) -> bool:
+    """The same where only the number counts: whether it was all of them. Of hundreds of ids each costs the driver."""
+    values = {"ids": ids, "token": token}
+    return connection.execute(_count(connection.dialect.name), values).scalar_one() == len(ids)
+
+
+@functools.cache
+def _count(dialect_name: str) -> Select[int]:
+    return select(func.count()).where(id_among(dialect_name), *IS_MINE).with_for_update(skip_locked=True)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from outbox.store.engine import write_transaction
+from outbox.store.engine import BARE, write_transaction
 from outbox.store.trouble import is_repeatable
 
 _REPEATS = 5
@@ -44,15 +44,22 @@ class Transactions:
 
         A COMMIT that raised may have committed: what runs here must bear to be run twice.
         """
+        return self._run(lambda connection: work(connection, *args, **kwargs), bare=False)
+
+    def look(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `work`, which is one SELECT, and spare the server the transaction around it where that can be."""
+        return self._run(lambda connection: work(connection, *args, **kwargs), bare=True)
+
+    def _run(self, work: Callable[[Connection], R], *, bare: bool) -> R:
         for _ in range(_REPEATS - 1):
             try:
-                with self._transaction() as connection:
-                    return work(connection, *args, **kwargs)
+                with self._transaction(bare=bare) as connection:
+                    return work(connection)
             except DBAPIError as error:
                 if not is_repeatable(error):
                     raise
-        with self._transaction() as connection:
-            return work(connection, *args, **kwargs)
+        with self._transaction(bare=bare) as connection:
+            return work(connection)
 
     def close(self) -> None:
         """Give the connection back; the next transaction opens a new one."""
@@ -61,15 +68,15 @@ class Transactions:
             connection.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        if self._connection is None:
-            connection = self._engine.connect()
-            self._connection = write_transaction(connection) if self._writes else connection
+    def _transaction(self, *, bare: bool) -> Iterator[Connection]:
+        connection = self._connect()
         began = self._rest()
         try:
-            with self._connection.begin():
-                is_shared = self._rests and self._others_wrote(self._connection)
-                yield self._connection
+            connection.info[BARE] = bare
+            with connection.begin():
+                connection.info[BARE] = False
+                is_shared = self._rests and self._others_wrote(connection)
+                yield connection
         except BaseException:
             # Whatever went wrong, the connection may be broken or hold a half-done transaction.
             self.close()
@@ -77,6 +84,12 @@ class Transactions:
         if is_shared:
             ended = time.monotonic()
             self._rest_until = ended + min((ended - began) * _REST, _LONGEST_REST)
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            connection = self._engine.connect()
+            self._connection = write_transaction(connection) if self._writes else connection
+        return self._connection
 
     def _rest(self) -> float:
         """Leave the write lock to others for longer than we had it; give the time after that."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, and_, case, exists, func, or_, select
 
+from outbox.schema import message
 from outbox.store.heads import is_blocked, is_head
 from outbox.store.statements import (
     DESTINATION,
@@ -37,6 +39,21 @@ def waiting(connection: Connection, name: str, *, blocks: bool) -> Waiting:
     return Waiting(due, total - due, bool(rows[0].paused))
 
 
+def strangers(connection: Connection, known: Collection[str]) -> list[str]:
+    """Give the destinations with pending messages that are not among the known: one step through the index for each."""
+    found: set[str] = set()
+    for is_of_kind in (
+        IS_UNKEYED,
+        ~IS_UNKEYED,
+    ):  # apart, because SQLite uses a partial index only for its very predicate
+        after: str | None = ""
+        while after is not None:
+            query = select(func.min(message.c.destination)).where(IS_PENDING, is_of_kind)
+            after = connection.execute(query.where(message.c.destination > after)).scalar()
+            found |= set() if after is None else {after}
+    return sorted(found - {*known})
+
+
 def is_anything_due(connection: Connection, name: str) -> bool:
     """Whether a claim of messages without a key would find anything. Takes no lock."""
     return bool(connection.execute(_look(), {"destination": name}).scalar())
@@ -44,7 +61,7 @@ def is_anything_due(connection: Connection, name: str) -> bool:
 
 @functools.cache
 def _look() -> Select[bool]:
-    return select(exists().where(OF_DESTINATION, IS_PENDING, IS_UNKEYED, IS_DUE, IS_FREE))
+    return select(exists().where(OF_DESTINATION, IS_PENDING, IS_UNKEYED, IS_DUE, IS_FREE, ~is_paused(DESTINATION)))
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Insert, Update, bindparam, insert, update
+from sqlalchemy import BindParameter, Connection, Insert, Integer, Update, bindparam, case, insert, update
 from sqlalchemy.exc import DataError
 
 from outbox.clock import lease_clock
@@ -69,9 +69,11 @@ def _record(each: Message, made: Attempt) -> dict[str, Any]:
 
 @functools.cache
 def _reschedule() -> Update:
+    """What is charged nothing keeps its time: it is due at once, and for how long it has been due is what people watch."""
+    charge: BindParameter[int] = bindparam("charge", type_=Integer)
     return _update_row(
-        due_at=utc_after(bindparam("delay")),
-        attempts=message.c.attempts + bindparam("charge"),
+        due_at=case((charge == 0, message.c.due_at), else_=utc_after(bindparam("delay"))),
+        attempts=message.c.attempts + charge,
     )
 
 

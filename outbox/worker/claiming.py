@@ -1,31 +1,33 @@
-"""Claim: keep the senders' queue filled, no fuller than they can empty soon."""
+"""Claim: keep the queue of a destination's senders filled, no fuller than they can empty soon."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from enum import Enum
 
 from outbox.clock import lease_clock
-from outbox.errors import OutboxError, TryLater
-from outbox.settings import Settings
-from outbox.store import TROUBLE, Choice, Claimed, Position, Store
-from outbox.worker.pace import GATHER_SECONDS, LOOK_AGAIN_SECONDS, Prefetch, backoff, polling
-from outbox.worker.report import Doing, Report
+from outbox.errors import TryLater
+from outbox.message import Message
+from outbox.store import TROUBLE, Choice, Claimed, Position
+from outbox.worker.alone import Alone
+from outbox.worker.circuit import Circuit
+from outbox.worker.pace import (
+    FINDING_OUT_SECONDS,
+    GATHER_SECONDS,
+    LOOK_AGAIN_SECONDS,
+    PACED_SECONDS,
+    Prefetch,
+    backoff,
+    polling,
+)
+from outbox.worker.report import Doing
 from outbox.worker.sending import Senders
 from outbox.worker.settling import Settler
-from outbox.worker.thread import StoreThread
+from outbox.worker.shared import Mode, Shared
+from outbox.worker.waking import Waker
 from outbox.worker.watermark import Ring, Watermark
-
-
-class Mode(Enum):
-    """When a worker ends by itself."""
-
-    FOREVER = "forever"
-    DRAIN = "drain"
-    """When nothing is due and nothing is leased to others."""
-    ONCE = "once"
-    """After one claim."""
 
 
 class Found(Enum):
@@ -39,160 +41,233 @@ class Found(Enum):
 
 
 class Claimer:
-    """Asks the database for due messages: at once while there is work, slower and slower when idle."""
+    """Asks the database for a destination's due messages: at once while there is work, slower and slower when idle."""
 
-    def __init__(self, store: Store, thread: StoreThread, report: Report, settings: Settings, mode: Mode) -> None:
-        self.stopping = asyncio.Event()
-        self._store = store
-        self._thread = thread
-        self._report = report
-        self._settings = settings
-        self._mode = mode
-        self._destination = "overcentric"
+    def __init__(
+        self,
+        name: str,
+        shared: Shared,
+        circuit: Circuit,
+        senders: Senders,
+        settler: Settler,
+        alone: Alone,
+        waker: Waker,
+    ) -> None:
+        self._name = name
+        self._shared = shared
+        self._store = shared.store
+        self._thread = shared.thread
+        self._lease = shared.settings.lease
+        self._stopping = shared.stopping
+        self._circuit = circuit
+        self._senders = senders
+        self._settler = settler
+        self._alone = alone
+        self._waker = waker
+        self._prefetch = Prefetch(shared.settings.destinations[name].concurrency)
         self._backoff = backoff()
         self._polling = polling()
+        self._woken = False
         self._suspects = False
         self._left = False
         self._watermark = Watermark()
         self._ring = Ring()
 
-    async def until_ready(self) -> None:
-        """Wait for a database that answers and holds our schema; a draining worker does not wait."""
-        while not self.stopping.is_set():
-            try:
-                await self._thread.call(self._store.check)
-                if self._mode is Mode.DRAIN:
-                    self._report.counts.due = (await self._thread.call(self._store.waiting, self._destination)).due
-            except (*TROUBLE, OutboxError) as error:
-                await self._bear(error)
-            else:
-                self._report.works(Doing.CLAIM)
-                return
-
-    async def run(self, senders: Senders, settler: Settler) -> None:
+    async def run(self) -> None:
         """Claim until stopped, or as the mode says."""
-        prefetch, asked = Prefetch(self._settings.concurrency), lease_clock()
-        while not self.stopping.is_set():
-            await self._until_hungry(senders, settler)
+        senders, asked = self._senders, lease_clock()
+        while not self._stopping.is_set():
+            await self._until_hungry()
             begun, senders.begun, now = senders.begun, 0, lease_clock()
-            prefetch.observe(begun, now - asked)
-            asked, senders.low = now, prefetch.size // 2
+            self._prefetch.observe(begun, now - asked)
+            asked, senders.low = now, self._prefetch.size // 2
             try:
-                found = await self._round(senders, prefetch.size - senders.waiting)
-                if self._suspects:
-                    self._suspects = await self._claim_suspect(senders, settler)
-                is_finished = self._mode is Mode.ONCE or (
-                    found is Found.NOTHING and await self._is_drained(senders, settler)
-                )
+                found = await self._look()
+                is_finished = self._shared.mode is Mode.ONCE or (found is Found.NOTHING and await self._is_drained())
             except TROUBLE as error:
-                await self._bear(error)
+                self._waker.lose()
+                await self._shared.bear(error, self._backoff)
                 continue
             if is_finished:
                 return
-            await self._pause(self._wait(found))
+            await self._rest(found)
 
-    async def _round(self, senders: Senders, wanted: int) -> Found:
-        """Claim heads of keys, if it is their turn, and messages without a key: up to `wanted` together."""
-        if self._settings.delivery == "off" or self.stopping.is_set():
+    async def _rest(self, found: Found) -> None:
+        """Wait as long as what a round came to says; where it found nothing, until there may be something."""
+        was_woken, self._woken = self._woken, False
+        if found is not Found.NOTHING:
+            self._waker.found()
+        if found is not Found.NOTHING or not self._is_idle():
+            await self._shared.pause(self._wait(found))
+            return
+        if was_woken:  # for nothing: others were quicker, or what is pending waits for its turn
+            await self._shared.pause(self._polling.next())
+        self._woken = True
+        await self._waker.until_due(self._name, self._watermark, self._ring)
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is left to do here but to wait for messages. A drain asks for itself whether it is done."""
+        sends = self._shared.mode is Mode.FOREVER and self._shared.settings.delivery != "off"
+        is_held = self._suspects or self._left or self._alone.is_kept_from(self._senders)
+        return sends and self._circuit.is_open and not is_held
+
+    async def _look(self) -> Found:
+        """One round, of claims or, where the destination is not being sent to, of finding out whether it can be."""
+        if (
+            self._shared.settings.delivery == "off"
+            or self._stopping.is_set()
+            or self._alone.is_kept_from(self._senders)
+        ):
             return Found.NOTHING
+        if not self._circuit.is_open:
+            return await self._find_out()
+        found = await self._claim_all(self._wanted())
+        if self._suspects and not self._alone.is_kept_from(self._senders):
+            self._suspects = await self._claim_suspect()
+        return found
+
+    async def _find_out(self) -> Found:
+        if self._circuit.is_finding_out or self._circuit.remaining:
+            return Found.NOTHING
+        return Found.SOME if await self._circuit.probe(self._probe) else Found.NOTHING
+
+    def _probe(self, message: Message) -> None:
+        if self._alone.is_kept_from(self._senders):
+            self._circuit.unsent(message)
+            self._settler.release(message)
+        else:
+            self._senders.feed([message])
+
+    def _wanted(self) -> int:
+        wanted, waiting = self._prefetch.size - self._senders.waiting, self._senders.waiting
+        return int(min(wanted, Prefetch.AT_ONCE, self._circuit.pacer.room(waiting)))
+
+    async def _claim_all(self, wanted: int) -> Found:
+        """Claim heads of keys, if it is their turn, and messages without a key: up to `wanted` together."""
+        if wanted <= 0:
+            return Found.SOME
         choice = Choice.CALM if self._suspects else Choice.ANY
         parts = []
         if self._ring.has_come():
-            parts.append(await self._claim_around(choice, max(1, wanted // 2), senders))
+            parts.append(await self._claim_around(choice, max(1, wanted // 2)))
             wanted -= len(parts[0].messages)
         if wanted > 0:
-            parts.append(await self._claim_onward(choice, wanted, senders))
+            parts.append(await self._claim_onward(choice, wanted))
         self._left = any(each.left for each in parts)
         self._suspects = self._suspects or any(each.suspects for each in parts)
         if not any(each.messages for each in parts):
             return Found.NOTHING
         return Found.ALL if wanted <= 0 or parts[-1].more else Found.SOME
 
-    async def _until_hungry(self, senders: Senders, settler: Settler) -> None:
+    async def _until_hungry(self) -> None:
         """Wait until half of what should be held ready has been taken, and until outcomes are being settled."""
-        while not self.stopping.is_set() and self._must_wait(senders, settler):
-            self._require_settles(settler)
+        senders = self._senders
+        while not self._stopping.is_set() and self._must_wait():
+            self._require_settles()
             senders.hungry.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(senders.hungry.wait(), LOOK_AGAIN_SECONDS)
 
-    def _must_wait(self, senders: Senders, settler: Settler) -> bool:
-        return senders.waiting > senders.low or not settler.accepts.is_set() or (self._left and not senders.free)
+    def _must_wait(self) -> bool:
+        senders = self._senders
+        is_full = senders.waiting > senders.low or (self._left and not senders.free)
+        return is_full or not self._settler.accepts.is_set()
 
-    async def _claim_suspect(self, senders: Senders, settler: Settler) -> bool:
+    async def _claim_suspect(self) -> bool:
         """Send one message that may kill this worker, with nothing else in hand that would die with it.
 
         Whether there was one: then there may be more.
         """
-        settler.succeeds = False
+        self._alone.take(self._senders)
         try:
-            await self._until_idle(senders, settler)
-            if self.stopping.is_set():
+            await self._until_idle()
+            if self._stopping.is_set() or not self._circuit.is_open:
                 return True
-            claimed = await self._claim(Choice.SUSPECT, 1, senders)
+            claimed = await self._claim(Choice.SUSPECT, 1)
             if not claimed.suspects:
-                claimed, _ = await self._claim_heads(Choice.SUSPECT, 1, senders)
-            await self._until_idle(senders, settler)
+                claimed, _ = await self._claim_heads(Choice.SUSPECT, 1)
+            await self._until_idle()
         finally:
-            settler.succeeds = not self.stopping.is_set()
+            self._alone.leave(succeeds=not self._stopping.is_set())
         return claimed.suspects
 
-    async def _until_idle(self, senders: Senders, settler: Settler) -> None:
-        while (senders.is_busy or settler.is_busy) and not self.stopping.is_set():
-            self._require_settles(settler)
-            await self._pause(GATHER_SECONDS)
+    async def _until_idle(self) -> None:
+        while self._alone.is_busy and not self._stopping.is_set():
+            self._require_settles()
+            await self._shared.pause(GATHER_SECONDS)
 
-    def _require_settles(self, settler: Settler) -> None:
+    def _require_settles(self) -> None:
         """Raise, for who waits for a drain's or a round's end, why outcomes have not been recorded for long."""
-        if self._mode is not Mode.FOREVER and (error := settler.lasting_failure()):
+        if self._shared.mode is not Mode.FOREVER and (error := self._settler.lasting_failure()):
             raise self._store.explain(error) from error
 
-    async def _claim_onward(self, choice: Choice, wanted: int, senders: Senders) -> Claimed:
+    async def _claim_onward(self, choice: Choice, wanted: int) -> Claimed:
         start, turn = self._watermark.start()
         with turn.taken():
-            claimed = await self._claim(choice, wanted, senders, start)
+            claimed = await self._claim(choice, wanted, start)
         self._watermark.advance(start, claimed)
         return claimed
 
-    async def _claim_around(self, choice: Choice, wanted: int, senders: Senders) -> Claimed:
+    async def _claim_around(self, choice: Choice, wanted: int) -> Claimed:
         with self._ring.turn.taken():
-            claimed, reached = await self._claim_heads(choice, wanted, senders, self._ring.after)
+            claimed, reached = await self._claim_heads(choice, wanted, self._ring.after)
         self._ring.advance(claimed, reached)
         return claimed
 
-    async def _claim(self, choice: Choice, wanted: int, senders: Senders, after: Position | None = None) -> Claimed:
+    async def _claim(self, choice: Choice, wanted: int, after: Position | None = None) -> Claimed:
         claimed = await self._thread.call(
             self._store.claim,
-            self._destination,
+            self._name,
             choice,
             limit=wanted,
-            free=senders.free,
-            lease=self._settings.lease,
+            free=self._senders.free,
+            lease=self._lease,
             after=after,
         )
-        self._take(claimed, senders)
+        self._works()
+        self._take(claimed.messages)
         return claimed
 
-    async def _claim_heads(self, choice: Choice, wanted: int, senders: Senders, after: str = "") -> tuple[Claimed, str]:
+    async def _claim_heads(self, choice: Choice, wanted: int, after: str = "") -> tuple[Claimed, str]:
         claimed, reached = await self._thread.call(
             self._store.claim_heads,
-            self._destination,
+            self._name,
             choice,
             limit=wanted,
-            free=senders.free,
-            lease=self._settings.lease,
+            free=self._senders.free,
+            lease=self._lease,
             after=after,
         )
         if claimed.messages:  # a look alone does not show that claims work
-            self._take(claimed, senders)
+            self._works()
+            self._take(claimed.messages)
         return claimed, reached
 
-    def _take(self, claimed: Claimed, senders: Senders) -> None:
+    def _works(self) -> None:
         self._backoff.restart()
-        self._report.works(Doing.CLAIM)
-        senders.feed(claimed.messages)
+        self._shared.report.works(Doing.CLAIM)
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        if self._circuit.is_open and not self._alone.is_kept_from(self._senders):
+            self._senders.feed(messages)
+        else:  # paused meanwhile, or another destination sends what may kill this worker
+            for each in messages:
+                self._settler.release(each)
+
+    def succeed(self, successors: Sequence[Message]) -> None:
+        """Take messages that were claimed with a settle: the rest of their keys waits for them."""
+        if self._circuit.is_open:
+            self._senders.feed_first(successors)
+        else:
+            self._take(successors)
 
     def _wait(self, found: Found) -> float:
+        if self._alone.is_kept_from(self._senders):
+            return GATHER_SECONDS
+        if not self._circuit.is_open:
+            return self._wait_closed()
+        if self._circuit.pacer.limited and found is not Found.NOTHING:
+            return PACED_SECONDS
         if self._suspects or self._left:
             return 0.0
         if found is Found.NOTHING:
@@ -200,33 +275,26 @@ class Claimer:
         self._polling.restart()
         return 0.0 if found is Found.ALL else GATHER_SECONDS
 
-    async def _is_drained(self, senders: Senders, settler: Settler) -> bool:
+    def _wait_closed(self) -> float:
+        if self._circuit.is_finding_out:
+            return FINDING_OUT_SECONDS
+        return min(self._circuit.remaining, LOOK_AGAIN_SECONDS / 2) or self._polling.next()
+
+    async def _is_drained(self) -> bool:
         """Whether a draining worker is done. Raises `TryLater` when what is due cannot be sent now."""
-        if self._mode is not Mode.DRAIN or senders.is_busy or settler.is_busy:
+        is_busy = self._senders.is_busy or self._settler.is_busy or self._circuit.is_finding_out
+        if self._shared.mode is not Mode.DRAIN or is_busy or self._alone.is_kept_from(self._senders):
             return False
-        waiting = await self._thread.call(self._store.waiting, self._destination)
-        is_off = self._settings.delivery == "off"
-        if waiting.due and (waiting.paused or is_off):
-            why = "is switched off by OUTBOX_DELIVERY=off" if is_off else "is paused"
-            msg = f"{waiting.due} due, but delivery to {self._destination} {why}"
-            raise TryLater(msg, hint="Run again later.")
+        waiting = await self._thread.call(self._store.waiting, self._name)
+        if waiting.due and (why := self._why_not(paused=waiting.paused)):
+            msg = f"{waiting.due} due, but {why}"
+            raise TryLater(msg, hint=f"Run again later; `outbox resume {self._name}` ends a pause.")
         return not waiting.due and not waiting.leased
 
-    def account_for(self, unrecorded: Exception | None) -> None:
-        """Raise why outcomes were not recorded, for who waits for a drain's or a round's result."""
-        if unrecorded is not None and self._mode is not Mode.FOREVER:
-            raise self._store.explain(unrecorded) from unrecorded
-
-    async def _bear(self, error: Exception) -> None:
-        """Wait out the database's trouble. What a person must repair first ends a worker that does not wait."""
-        explained = error if isinstance(error, OutboxError) else self._store.explain(error)
-        if self._mode is not Mode.FOREVER or explained.exit_code == 78:
-            raise explained from error
-        self._report.trouble(Doing.CLAIM, explained)
-        await self._pause(self._backoff.next())
-
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, but wake when asked to stop."""
-        if seconds:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), seconds)
+    def _why_not(self, *, paused: bool) -> str | None:
+        """Why what is due cannot be sent now."""
+        if self._shared.settings.delivery == "off":
+            return f"delivery to {self._name} is switched off by OUTBOX_DELIVERY=off"
+        if self._circuit.away is not None:
+            return f"{self._name} cannot be reached: {self._circuit.away}"
+        return f"delivery to {self._name} is paused{self._circuit.why}" if paused else None

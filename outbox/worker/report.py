@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
+import traceback
 from dataclasses import dataclass
 from enum import Enum
 
 from outbox.clock import lease_clock
 from outbox.errors import OutboxError
-from outbox.message import Delivered, Failed, Message, Outcome
-from outbox.store import Settled, Settlement
+from outbox.message import Cause, Delivered, Failed, Message, Outcome
+from outbox.settings.destinations import own_variable
+from outbox.settings.values import show_duration
+from outbox.store import Gate, Settled, Settlement
 
 logger = logging.getLogger("outbox.worker")
 
@@ -49,6 +53,8 @@ class Doing(Enum):
 
     CLAIM = "claim"
     SETTLE = "settle"
+    PAUSE = "pause"
+    """Recording what was found out of a destination; asking when to send to it."""
 
 
 class Repeats:
@@ -56,19 +62,45 @@ class Repeats:
 
     def __init__(self) -> None:
         self._said: dict[str, tuple[float, int]] = {}
+        self._texts: dict[str, tuple[int, str]] = {}
 
     def say(self, level: int, key: str, text: str, count: int = 1) -> None:
         """Log `text`, or count it when `key` was said a moment ago."""
         now = lease_clock()
         if len(self._said) > 1000:
-            self._said.clear()
+            self.flush()
+            self._texts.clear()
         said, held = self._said.get(key, (-QUIET_SECONDS, 0))
         if now - said < QUIET_SECONDS:
             self._said[key] = (said, held + count)
             return
         total = held + count
-        logger.log(level, "%s%s", text, f" ({total} messages)" if total > 1 else "")
+        logger.log(level, "%s%s", text, _times(total))
         self._said[key] = (now, 0)
+        self._texts[key] = (level, text)
+
+    def flush(self) -> None:
+        """Say what has been counted and not said."""
+        for key, (_, held) in self._said.items():
+            if held:
+                level, text = self._texts[key]
+                logger.log(level, "%s%s", text, f" (and {held} more)")
+        self._said.clear()
+
+
+def _then(gate: Gate) -> str:
+    """What ends a pause."""
+    if math.isinf(gate.remaining):
+        return f"until `outbox resume {gate.name}`"
+    seconds = show_duration(math.ceil(gate.remaining))
+    if gate.cause is Cause.OPERATOR:
+        return f"for {seconds}"
+    probes = f"one message in {seconds}, and in longer and longer times, finds out whether it works again"
+    return f"is its URL right? {probes}" if gate.cause is Cause.REFUSED else probes
+
+
+def _times(count: int) -> str:
+    return f" ({count} times)" if count > 1 else ""
 
 
 class Report:
@@ -102,6 +134,34 @@ class Report:
             self.counts.rescheduled += 1
             text = f"will try again: {message.name} {message.id}: {outcome.attempt.error}"  # type: ignore[union-attr]
             self._repeats.say(logging.INFO, f"retry {outcome.attempt.error}", text)  # type: ignore[union-attr]
+
+    def surprise(self, doing: str) -> None:
+        """Say what nobody foresaw, with where it was raised: once in a while."""
+        self._repeats.say(logging.ERROR, doing, f"{doing} raised:\n{traceback.format_exc()}")
+
+    def ends(self) -> None:
+        """Say what has been counted and not said."""
+        self._repeats.flush()
+
+    def paused(self, gate: Gate) -> None:
+        """Say that a destination is not being sent to any more: once, however often a probe finds it so."""
+        logger.warning("%s is paused by %s: %s; %s", gate.name, gate.by, gate.reason, _then(gate))
+
+    def resumed(self, name: str) -> None:
+        """Say that it is being sent to again."""
+        logger.warning("%s is being sent to again", name)
+
+    def stranger(self, name: str) -> None:
+        """Say that messages wait for a destination that is not configured here."""
+        logger.warning("messages wait for %s, which is not configured here: set %s", name, own_variable(name, "url"))
+
+    def away(self, name: str, error: str) -> None:
+        """Say that this worker cannot reach a destination, which others perhaps can."""
+        logger.error("cannot reach %s: %s; nothing is sent to it from here until a probe gets through", name, error)
+
+    def reached(self, name: str) -> None:
+        """Say that this worker reaches it again."""
+        logger.warning("reaching %s again", name)
 
     def trouble(self, doing: Doing, trouble: OutboxError) -> None:
         """Say that the database is in trouble: each trouble once, until it works again.

@@ -10,15 +10,16 @@ from typing import Any
 from outbox.clock import lease_clock
 from outbox.delivery import Delivery
 from outbox.message import Message
+from outbox.worker.circuit import Circuit
 from outbox.worker.pace import LOOK_AGAIN_SECONDS
 from outbox.worker.report import logger
 from outbox.worker.settling import Settler
 
 
 class Senders:
-    """`concurrency` coroutines, each with at most one message in its hands."""
+    """`concurrency` coroutines, each with at most one message of one destination in its hands."""
 
-    def __init__(self, delivery: Delivery, settler: Settler, concurrency: int) -> None:
+    def __init__(self, delivery: Delivery, settler: Settler, circuit: Circuit, concurrency: int) -> None:
         self.hungry = asyncio.Event()
         """Set when no more than `low` messages wait, and when a sender becomes free."""
         self.low = 0
@@ -26,6 +27,7 @@ class Senders:
         """Messages begun since somebody last reset it."""
         self._delivery = delivery
         self._settler = settler
+        self._circuit = circuit
         self._concurrency = concurrency
         self._queue: deque[Message] = deque()
         self._in_flight = 0
@@ -79,7 +81,7 @@ class Senders:
     def empty(self) -> None:
         """Give back every message that no sender has taken."""
         while self._queue:
-            self._settler.release(self._queue.popleft())
+            self._give_back(self._queue.popleft())
 
     async def finish(self, stopping: asyncio.Event, drain_timeout: float) -> None:
         """Let the senders empty the queue. Once stopped, only finish what is in flight, up to the drain time."""
@@ -133,27 +135,47 @@ class Senders:
             count -= 1
 
     async def _send(self, message: Message, place: SenderPlace) -> None:
+        if self._circuit.pacer.limited and not await self._may_begin(message):
+            self._give_back(message)
+            return
         began = lease_clock()
         try:
             outcome = await self._delivery.attempt(message, place)
         except asyncio.CancelledError:
+            self._circuit.unsent(message)
             self._settler.settle(message, self._delivery.cut_off(message, began))
             raise
         except Exception:  # noqa: BLE001 - whatever it is, the loop and the other messages go on
             # Not the destination's doing but ours: the claim expires, and the message is claimed again.
             logger.exception("sending %s raised; it will be claimed again when its lease has expired", message.id)
+            self._circuit.unsent(message)
             return
         self.begun += 1
         if outcome is None:
-            self._settler.release(message)
+            self._give_back(message)
         else:
-            self._settler.settle(message, outcome)
+            self._settler.settle(message, self._circuit.observe(message, outcome))
+
+    async def _may_begin(self, message: Message) -> bool:
+        try:
+            return await self._circuit.pacer.turn(self._delivery.latest(message))
+        except asyncio.CancelledError:  # the end of the drain: nothing has been sent
+            return False
+
+    def _give_back(self, message: Message) -> None:
+        self._circuit.unsent(message)
+        self._settler.release(message)
 
     def substitute(self) -> bool:
         """Let a new sender work in the place of one that sleeps. Not while the senders finish."""
         if not self._finishing:
             self._start_one()
         return not self._finishing
+
+    async def may_try_again(self) -> bool:
+        """Wait until another try may begin. False: none may, as the destination is not being sent to."""
+        pacer = self._circuit.pacer
+        return self._circuit.is_open and (not pacer.limited or await pacer.turn())
 
     async def return_place(self) -> None:
         """Wait until a sender has ended, so that the one that slept may send in its place."""
@@ -176,11 +198,12 @@ class SenderPlace:
         if self.held:
             self.held = not self._senders.substitute()
 
-    async def acquire(self) -> None:
-        """Take a place again."""
+    async def acquire(self) -> bool:
+        """Take a place again; whether another try may begin."""
         if not self.held:
             await self._senders.return_place()
             self.held = True
+        return await self._senders.may_try_again()
 
 
 def _resolve_one(waiters: deque[asyncio.Future[None]]) -> bool:

@@ -25,7 +25,7 @@ class Settler:
     def __init__(self, store: Store, thread: StoreThread, report: Report, *, most: int, lease: float) -> None:
         self.accepts = asyncio.Event()
         """Clear while the database does not take settles, or not as fast as outcomes come: then nothing is
-        claimed and nothing is sent. At most `most` outcomes wait: a crash makes duplicates of them."""
+        claimed and nothing is sent. `most` outcomes wait or are being written: a crash makes duplicates of them."""
         self.accepts.set()
         self.on_opening: Callable[[], None] = lambda: None
         """Called when `accepts` is set again."""
@@ -46,7 +46,7 @@ class Settler:
         self._unsent: list[Message] = []
         self._locked = 0
         self._gathered = asyncio.Event()
-        self._writing = False
+        self._writing: list[Settlement] | None = None
         self._failure: Exception | None = None
         self._failing_since = 0.0
         self._give_up_at: float | None = None
@@ -54,14 +54,13 @@ class Settler:
     @property
     def is_busy(self) -> bool:
         """Whether anything waits to be written."""
-        return bool(self._outcomes or self._unsent or self._writing)
+        return bool(self._outcomes or self._unsent or self._writing is not None)
 
     def settle(self, message: Message, outcome: Outcome) -> None:
         """Take an outcome for the next group."""
         self._outcomes.append((message, outcome))
         self._gathered.set()
-        if len(self._outcomes) >= self._most:
-            self.accepts.clear()
+        self._close_if_full()
 
     def release(self, message: Message) -> None:
         """Take a message to give back, uncharged, with the next group."""
@@ -88,11 +87,11 @@ class Settler:
             self._gathered.clear()
             outcomes, self._outcomes = self._outcomes, []
             unsent, self._unsent = self._unsent, []
-            self._open()
             if outcomes or unsent:
-                self._writing = True
+                self._writing = outcomes
                 await self._write(outcomes, unsent)
-                self._writing = False
+                self._writing = None
+            self._open()
 
     def _is_done(self) -> bool:
         if self._give_up_at is None:
@@ -124,7 +123,6 @@ class Settler:
                 self._failure = None
                 self._report.works(Doing.SETTLE)
                 self._report.settled(outcomes, len(unsent), result)
-                self._open()
                 self._postpone(result)
                 if result.successors:
                     (self.on_successors if self.succeeds else self._release_all)(result.successors)
@@ -138,8 +136,15 @@ class Settler:
         self._report.trouble(Doing.SETTLE, self._store.explain(error))
         self.on_trouble()
 
+    def _is_full(self) -> bool:
+        return len(self._outcomes) + len(self._writing or ()) >= self._most
+
+    def _close_if_full(self) -> None:
+        if self._is_full():
+            self.accepts.clear()
+
     def _open(self) -> None:
-        if not self.accepts.is_set() and self._failure is None and len(self._outcomes) < self._most:
+        if not self.accepts.is_set() and self._failure is None and not self._is_full():
             self.accepts.set()
             self.on_opening()
 
@@ -147,7 +152,6 @@ class Settler:
         self._locked = len(result.locked)
         for message, outcome in result.locked:
             self._outcomes.append((message, outcome))
-        if len(self._outcomes) >= self._most:
-            self.accepts.clear()
+        self._close_if_full()
         if result.locked:
             asyncio.get_running_loop().call_later(LOCKED_SECONDS, self._gathered.set)

@@ -45,15 +45,22 @@ class Watermark:
 
     def __init__(self) -> None:
         self._mark: Position | None = None
+        self._found: list[Position | None] = []
         self._onward, self._look_back, self._sweep = Turn(0.0), Turn(0.05), Turn(0.25)
 
     def start(self) -> tuple[Position | None, Turn]:
         """Where to begin now (None: at the start), and the turn that this takes."""
+        if self._found:
+            return self._found.pop(), self._onward
         if self._mark is None or self._sweep.has_come():
             return None, self._sweep
         if self._look_back.has_come():
             return self._mark.earlier(LOOK_BACK_SECONDS), self._look_back
         return self._mark, self._onward
+
+    def has_found(self, start: Position | None) -> None:
+        """Take in that a look from there on has found something: the next claim begins there, too."""
+        self._found = [start]
 
     def advance(self, start: Position | None, claimed: Claimed) -> None:
         """Take in what a claim that began at `start` came to.
@@ -77,6 +84,10 @@ class Ring:
     def has_come(self) -> bool:
         """Whether to look at some keys: at once while that finds something."""
         return self._yields or self.turn.has_come()
+
+    def has_found(self) -> None:
+        """Take in that messages with a key are pending: the next claim looks at the keys."""
+        self._yields = True
 
     def advance(self, claimed: Claimed, reached: str) -> None:
         """Take in what a look found."""

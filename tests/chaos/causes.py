@@ -29,7 +29,7 @@ class Causes:
         self._counts: Counter[tuple[Fault, int]] = Counter()
 
     def of(self, before: Reception, again: Reception) -> str | None:
-        """Why it came again: the answer, or a fault of the worker that had sent it before. None: for no reason."""
+        """Why it came again: the answer, or a fault of either worker. None: for no reason."""
         if not before.accepted:
             self.resent += 1
             return before.answer
@@ -37,9 +37,17 @@ class Causes:
         latest = min(again.at, before.at + LEASE_SECONDS)
         for fault in self._by_worker[before.worker]:
             if fault.began <= latest and fault.ended >= before.at - _READING_SECONDS:
-                self._counts[fault, before.worker] += 1
-                return fault.kind
+                return self._count(fault, before.worker)
+        # Frozen in the middle of its POST, it had lost the message to another before the rest of the POST left.
+        for fault in self._by_worker[again.worker]:
+            has_outlived = fault.kind == Kind.FREEZE and fault.began <= before.at
+            if has_outlived and fault.began <= again.at <= fault.ended + _READING_SECONDS:
+                return self._count(fault, again.worker)
         return None
+
+    def _count(self, fault: Fault, worker: int) -> Kind:
+        self._counts[fault, worker] += 1
+        return fault.kind
 
     def duplicates(self) -> Counter[Kind]:
         """Receptions of what had been accepted before, by the kind of fault."""

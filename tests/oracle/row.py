@@ -98,7 +98,8 @@ class Row:
         elif isinstance(outcome, Retry):
             self.attempts += outcome.charged
             self.records += 1
-            self.put_off(outcome.delay, now)
+            if outcome.charged:  # else it is due since when it was
+                self.put_off(outcome.delay, now)
 
     def send_again(self, now: datetime) -> None:
         """Be retried by an operator: as if it were new, but for its place and what is on record."""

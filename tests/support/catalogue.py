@@ -40,8 +40,16 @@ def _mysql(connection: Connection) -> list[tuple[object, ...]]:
 
 
 def _sqlite(connection: Connection) -> list[tuple[object, ...]]:
-    rows = connection.execute(text("SELECT tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
-    return [(table, _plain(sql)) for table, sql in rows]
+    """A table's statement is kept as it was written, with later columns put in: it is taken apart."""
+    query = text("SELECT type, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+    rows: list[tuple[object, ...]] = []
+    for kind, table, sql in connection.execute(query).all():
+        if kind == "table":
+            rows += [(table, *column) for column in connection.execute(text(f"PRAGMA table_info({table})"))]
+            rows += [(table, _plain(line)) for line in sql.splitlines() if line.lstrip().startswith("CONSTRAINT")]
+        else:
+            rows.append((table, _plain(sql)))
+    return rows
 
 
 def _plain(sql: str) -> str:

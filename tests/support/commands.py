@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass
+from select import select as poll
 from typing import Any
 from uuid import UUID
 
@@ -65,6 +67,27 @@ def process(*arguments: object, stdin: bytes = b"", **environment: str) -> Ran:
         timeout=60,
     )
     return Ran(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
+
+
+def at_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
+    """Run `outbox …` on a pseudo-terminal and answer its question."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "outbox", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+    )
+    os.close(theirs)
+    screen = b""
+    while b"[y/N]" not in screen:
+        assert poll([ours], [], [], 30)[0], screen
+        screen += os.read(ours, 1024)
+    os.write(ours, f"{answer}\n".encode())
+    try:
+        while chunk := os.read(ours, 1024):
+            screen += chunk
+    except OSError:  # the other side is closed: on Linux an error, not an end
+        pass
+    os.close(ours)
+    return process.wait(30), screen.decode()
 
 
 def add(database: Database, **values: Any) -> UUID:

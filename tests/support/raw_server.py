@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import socket
 import ssl
 import struct
@@ -85,6 +86,10 @@ class Connection:
         """Say nothing more and keep the connection open."""
         await asyncio.Event().wait()
 
+    def send_beneath_tls(self, data: bytes) -> None:
+        """Write to the socket itself, past the encryption."""
+        os.write(self.writer.get_extra_info("socket").fileno(), data)
+
     def half_close(self) -> None:
         """Close our direction only, where the transport can: TLS has no such thing in asyncio."""
         if self.writer.can_write_eof():
@@ -127,6 +132,10 @@ class RawServer:
         """Refuse new connections from now on."""
         self._server.close()
 
+    async def quiet(self) -> None:
+        """Wait until every connection has been closed."""
+        await asyncio.gather(*self._tasks)
+
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         for task in self._tasks:
@@ -144,7 +153,7 @@ class RawServer:
         finally:
             self._tasks.discard(task)
             writer.close()
-            with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError):
+            with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(writer.wait_closed(), 0.2)
 
 

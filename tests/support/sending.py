@@ -31,10 +31,13 @@ def message(*, attempts: int = 0, on_unknown: str = "retry", lease: float = 60.0
 
 
 @asynccontextmanager
-async def delivering(endpoint: str, *, try_timeout: float = 2.0, **settings: Any) -> AsyncIterator[Delivery]:
+async def delivering(
+    endpoint: str, *, try_timeout: float = 2.0, policy: Policy | None = None, **settings: Any
+) -> AsyncIterator[Delivery]:
     """Open a delivery to an endpoint, and close it."""
     chosen = Settings(endpoint=endpoint, try_timeout=try_timeout, **settings)
-    delivery = Delivery(chosen, Policy.of(chosen), roots=CA.cert_pem.bytes())
+    with CA.cert_pem.tempfile() as trusted:
+        delivery = Delivery(chosen if chosen.ca_file else chosen.replace(ca_file=trusted), policy or Policy.of(chosen))
     try:
         yield delivery
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import cycle
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -51,6 +52,7 @@ class Stage:
 
     def __init__(self, database: Database) -> None:
         self.kind = database.kind
+        self._pauses = cycle(_PAUSES)
         self._engines: list[Engine] = []
         self.stores = {blocks: Store(self._engine(database.url), blocks=blocks) for blocks in (False, True)}
         self._beside = self._engine(database.url)
@@ -73,7 +75,8 @@ class Stage:
         return self.kind != "sqlite"
 
     def clear(self) -> None:
-        """Empty the tables."""
+        """Empty the tables. The same calls do the same afterwards."""
+        self._pauses = cycle(_PAUSES)
         with self._writing() as connection:
             for table in (message, attempt, dedup, destination):
                 connection.execute(delete(table))
@@ -111,10 +114,13 @@ class Stage:
         self._set(ids, due_at=utc_after(-DUE_FOR))
 
     def pause(self, name: str, *, paused: bool) -> None:
-        """Pause a destination, or go on."""
+        """Pause a destination, or go on. Each pause in turn is an operator's, or one that is over but not probed."""
         with self._writing() as connection:
             connection.execute(delete(destination).where(destination.c.name == name))
-            connection.execute(insert(destination).values(name=name, paused_until=FOREVER if paused else utc_after(-1)))
+            values: dict[str, Any] = {"paused_until": utc_after(-1), "cause": "operator"}
+            if paused:
+                values |= next(self._pauses)
+            connection.execute(insert(destination).values(name=name, **values))
 
     def _set(self, ids: Collection[str], **values: Any) -> None:
         # By their ids: a search would wait for rows that others have locked.
@@ -139,6 +145,8 @@ class Stage:
 
 DUE_FOR = 7200.0
 """Seconds; longer than any run."""
+
+_PAUSES: tuple[dict[str, Any], ...] = ({"paused_until": FOREVER}, {"cause": "failing"})
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mariadb": "pymysql"}
 

@@ -5,7 +5,7 @@ from outbox.store.look.groups import Group, Grouping, groups
 from outbox.store.look.ids import IdPrefix, matching_ids
 from outbox.store.look.listing import PAGE, Summary, database_now, pages
 from outbox.store.look.show import AttemptRecord, Shown, shown
-from outbox.store.look.status import Destination, Standing, standing
+from outbox.store.look.status import Destination, Standing, Trouble, Unconfigured, is_known, standing
 
 __all__ = [
     "NO_ANSWER",
@@ -20,8 +20,11 @@ __all__ = [
     "Shown",
     "Standing",
     "Summary",
+    "Trouble",
+    "Unconfigured",
     "database_now",
     "groups",
+    "is_known",
     "matching_ids",
     "pages",
     "shown",

@@ -1,17 +1,39 @@
-"""How the outbox stands: counts, the age of what is due, pauses."""
+"""How the outbox stands: counts, the age of what is due, pauses, and what workers wait for."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Row, Select, Subquery, and_, case, func, literal_column, select, text
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.sql.selectable import ScalarSelect
 
-from outbox.schema import destination, message, utc_now
+from outbox.schema import destination, message, utc_after, utc_now, worker
+from outbox.store.gates import Reading, readings
 from outbox.store.statements import IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED
+
+_ALIVE_SECONDS = 35.0
+"""Workers say every 10 s that they are alive."""
 
 EXACT_BELOW = 100_000
 """Rows up to which all are counted; beyond, what was delivered is the database's own estimate."""
@@ -21,8 +43,40 @@ class Destination(NamedTuple):
     """A destination, and its pause if it is paused now."""
 
     name: str
-    paused_until: datetime | None
-    reason: str | None
+    cause: str | None = None
+    """A word of `outbox.message.Cause`; None where it is open."""
+    paused_until: datetime | None = None
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    reason: str | None = None
+    probing: bool = False
+    """The pause's time is over, and a probe decides."""
+
+    @classmethod
+    def of(cls, reading: Reading) -> Self:
+        """Understand a row."""
+        row, cause = reading.row, reading.cause
+        if cause is None:
+            return cls(row.name)
+        return cls(
+            row.name, cause.value, row.paused_until, row.paused_at, row.paused_by, row.reason, reading.remaining <= 0
+        )
+
+
+class Unconfigured(NamedTuple):
+    """A destination that the settings do not know, though messages for it are due."""
+
+    name: str
+    due: int
+
+
+class Trouble(NamedTuple):
+    """What a worker waits for on its own, while others may work."""
+
+    host: str
+    pid: int
+    seen_at: datetime
+    trouble: str
 
 
 class Standing(NamedTuple):
@@ -35,19 +89,24 @@ class Standing(NamedTuple):
     """Held by a worker."""
     scheduled: int
     """To be sent later."""
+    retrying: int
+    """Of the pending ones, those that have been tried in vain."""
     delivered: int
     delivered_estimated: bool
     failed: int
     oldest_due_seconds: float | None
     """How long the oldest due message has been due; None where nothing is."""
     destinations: list[Destination]
+    unconfigured: list[Unconfigured]
+    troubles: list[Trouble]
 
 
 def standing(connection: Connection, known: Iterable[str]) -> Standing:
     """Count in few statements, each served by an index, none of which locks anything.
 
-    `known` are the destinations to tell of even where none of their rows exists.
+    `known` are the destinations that are configured: told of even where none of their rows exists.
     """
+    configured = [*known]
     total = _estimate(connection)
     exact = total is None or total < EXACT_BELOW
     row = connection.execute(_counts(exact=exact)).one()
@@ -59,11 +118,14 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
         due=due,
         claimed=claimed,
         scheduled=pending - due - claimed,
+        retrying=row.retrying_plain + row.retrying_keyed,
         delivered=max(0, (row.total if total is None or exact else total) - pending - row.failed),
         delivered_estimated=not exact,
         failed=row.failed,
         oldest_due_seconds=_waited(row),
-        destinations=_destinations(connection, known),
+        destinations=_destinations(connection, configured),
+        unconfigured=[Unconfigured(*each) for each in connection.execute(_unconfigured(), {"names": configured})],
+        troubles=[Trouble(*each) for each in connection.execute(_troubles())],
     )
 
 
@@ -91,6 +153,7 @@ def _pending(*, keyed: bool) -> Subquery:
             func.count().label(f"pending_{kind}"),
             func.count(case((is_due, 1))).label(f"due_{kind}"),
             func.count(case((~IS_FREE, 1))).label(f"claimed_{kind}"),
+            func.count(message.c.last_error).label(f"retrying_{kind}"),
             func.min(case((is_due, message.c.due_at))).label(f"oldest_{kind}"),
         )
         .where(IS_PENDING, ~IS_UNKEYED if keyed else IS_UNKEYED)
@@ -125,10 +188,39 @@ def _estimate(connection: Connection) -> int | None:
 
 
 def _destinations(connection: Connection, known: Iterable[str]) -> list[Destination]:
-    columns = destination.c
-    paused = columns.paused_until > utc_now()
-    query = select(columns.name, case((paused, columns.paused_until)), case((paused, columns.reason))).order_by(
-        columns.name
+    found = {name: Destination.of(reading) for name, reading in readings(connection).items()}
+    return [found.get(name, Destination(name)) for name in sorted({*known, *found})]
+
+
+@functools.cache
+def _unconfigured() -> Select[Any]:
+    """Each of the two counts goes by its partial index."""
+    columns = message.c
+    names: BindParameter[str] = bindparam("names", expanding=True)
+    parts = [
+        select(columns.destination.label("name"), func.count().label("due"))
+        .where(IS_PENDING, is_of_kind, IS_DUE, columns.destination.not_in(names))
+        .group_by(columns.destination)
+        for is_of_kind in (IS_UNKEYED, ~IS_UNKEYED)
+    ]
+    both = union_all(*parts).subquery("both_kinds")
+    return select(both.c.name, cast(func.sum(both.c.due), Integer)).group_by(both.c.name).order_by(both.c.name)
+
+
+@functools.cache
+def _troubles() -> Select[Any]:
+    columns = worker.c
+    is_alive = columns.seen_at > utc_after(-_ALIVE_SECONDS)
+    query = select(columns.host, columns.pid, columns.seen_at, columns.trouble)
+    return query.where(columns.trouble.is_not(None), is_alive).order_by(columns.host, columns.pid)
+
+
+def is_known(connection: Connection, name: str) -> bool:
+    """Whether the database has heard of a destination: it has a row, or messages to send."""
+    of_it = (message.c.destination == name, IS_PENDING)
+    found = or_(
+        exists().where(destination.c.name == name),
+        exists().where(*of_it, IS_UNKEYED),
+        exists().where(*of_it, ~IS_UNKEYED),
     )
-    found = {row.name: Destination(*row) for row in connection.execute(query)}
-    return [found.get(name, Destination(name, None, None)) for name in sorted({*known, *found})]
+    return bool(connection.execute(select(found)).scalar())

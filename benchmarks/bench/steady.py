@@ -1,0 +1,76 @@
+"""Workers whose destination takes its time: what they reach once they are at it, and the memory that they need.
+
+A worker that is not bound by its CPU can send concurrency / latency events a second, and two of them twice as many.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bars.bar import Figure
+from bars.rows import fill
+from bars.sink import sink
+from bars.working import working
+from bench.compare import FiguresMeanNothing
+from bench.processes import resident_peak
+from support.databases import Database
+
+DELAY = 0.05
+_WARM_SECONDS = 2.0
+"""From the first POST until every worker has opened its connections."""
+
+
+@dataclass(frozen=True)
+class Steady:
+    """What workers reached together."""
+
+    rate: float
+    memory: float
+    """MiB that the largest worker had in memory at most."""
+
+
+def steady(
+    database: Database, folder: Path, body: str, *, workers: int, concurrency: int, seconds: float,
+    settings: Mapping[str, Any],
+) -> Steady:  # fmt: skip
+    """Let workers send to a destination that answers after 50 ms, and count over a span in the midst of it."""
+    backlog = round(workers * concurrency / DELAY * (seconds + 2 * _WARM_SECONDS))
+    fill(database, backlog, body=body)
+    with (
+        sink(delay=DELAY) as destination,
+        working(database, folder, destination.url, workers=workers, concurrency=concurrency, **settings) as running,
+    ):
+        for each in running:
+            each.until(" -> ", timeout=30)
+        destination.wait_for(1, timeout=30)
+        time.sleep(_WARM_SECONDS)
+        began, before = time.perf_counter(), destination.count
+        time.sleep(seconds)
+        rate = (destination.count - before) / (time.perf_counter() - began)
+        if destination.count >= backlog:
+            msg = f"the backlog of {backlog:,} was used up before the end: the rate is of less than {seconds:g} s"
+            raise FiguresMeanNothing(msg)
+        return Steady(rate, max(resident_peak(each.process.pid) for each in running))
+
+
+def distant(kind: str, found: list[Steady], concurrency: int) -> Iterator[Figure]:
+    """What one worker at a high concurrency reached."""
+    rate, most = median(each.rate for each in found), concurrency / DELAY
+    what = f"{kind}: 50 ms away, concurrency {concurrency}"
+    yield Figure(f"{what}, events a second", rate, unit="/s")
+    yield Figure(f"{what}, of concurrency ÷ latency", rate / most * 100, least=95, unit=" %", timed=True)
+    memory = max(each.memory for each in found)
+    yield Figure(f"{what}, resident memory at most", memory, most=120, unit=" MiB")
+
+
+def doubled(kind: str, one: list[Steady], two: list[Steady]) -> Iterator[Figure]:
+    """What two workers reached beside one."""
+    beside = median(each.rate for each in two) / median(each.rate for each in one)
+    yield Figure(
+        f"{kind}: two workers beside one, 50 ms away, concurrency 64", beside, least=1.9, unit=" x", timed=True
+    )

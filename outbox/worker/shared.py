@@ -1,0 +1,53 @@
+"""What the destinations of a worker share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from enum import Enum
+
+from outbox.errors import OutboxError
+from outbox.settings import Settings
+from outbox.store import Store
+from outbox.worker.pace import Waits
+from outbox.worker.report import Doing, Report
+from outbox.worker.thread import StoreThread
+
+
+class Mode(Enum):
+    """When a worker ends by itself."""
+
+    FOREVER = "forever"
+    DRAIN = "drain"
+    """When nothing is due and nothing is leased to others."""
+    ONCE = "once"
+    """After one claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The database, the log, what was asked for, and the wish to stop."""
+
+    store: Store
+    thread: StoreThread
+    report: Report
+    settings: Settings
+    mode: Mode
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def bear(self, error: Exception, waits: Waits) -> None:
+        """Wait out the database's trouble. What a person must repair first ends a worker that does not wait."""
+        explained = error if isinstance(error, OutboxError) else self.store.explain(error)
+        if self.mode is not Mode.FOREVER or explained.exit_code == 78:
+            raise explained from error
+        self.report.trouble(Doing.CLAIM, explained)
+        await self.pause(waits.next())
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but wake when asked to stop. Others have their turn even where it is for no time."""
+        if not seconds:
+            await asyncio.sleep(0)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
