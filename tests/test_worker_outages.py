@@ -106,6 +106,19 @@ def test_an_outage_charges_one_attempt_at_most(
         assert each.text.count("overcentric is paused") == 1
 
 
+@pytest.mark.parametrize(("fails", "works"), [("reset", "ok delay=100ms"), ("500 delay=100ms", "ok")])
+def test_one_place_of_seven_that_fails_is_no_outage(
+    database: Database, destination: ThreadedFakeServer, start: Fleet, fails: str, works: str
+) -> None:
+    """Nothing is paused where failures overtake the successes that they were sent with, or all come after them."""
+    put(database, 64, body=BODY)  # all in flight at once
+    destination.script = "cycle: " + ", ".join([fails, *[works] * 6])
+    alone = start(concurrency=64, max_attempts=18)
+    until_delivered(database, 64)
+    assert "will try again" in alone.text
+    assert "is paused" not in alone.text
+
+
 def test_refused_connections_are_one_processs_matter(
     database: Database, destination: ThreadedFakeServer, start: Fleet
 ) -> None:

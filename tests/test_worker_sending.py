@@ -81,7 +81,7 @@ class Open:
     is_open = True
     pacer = Pacer(cast("Ask", None), rate=None, concurrency=1)
 
-    def observe(self, _message: Message, outcome: Outcome) -> Outcome:
+    def observe(self, _message: Message, outcome: Outcome, _in_flight: int) -> Outcome:
         """Take it as it is."""
         return outcome
 

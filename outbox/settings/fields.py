@@ -87,7 +87,8 @@ class Settings:
     )
     pause_after: int = _setting(
         5,
-        "Different messages that must fail in a row before their destination is paused. 0 pauses none.",
+        "Different messages that must fail in a row, as many as are still in flight at least, before their destination is "
+        "paused. 0 pauses none.",
         parse=values.count,
         example="20",
     )

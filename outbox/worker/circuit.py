@@ -92,16 +92,21 @@ class Circuit:
             self.pacer.ramp()
         self._set()
 
-    def observe(self, message: Message, outcome: Outcome) -> Outcome:
-        """Take in what an attempt came to, and give what is to be settled: a pause's cause charges no message."""
+    def observe(self, message: Message, outcome: Outcome, in_flight: int) -> Outcome:
+        """Take in what an attempt came to, and give what is to be settled: a pause's cause charges no message.
+
+        `in_flight`: how many others are being sent at this moment.
+        """
         if self._probe is not None and message.id == self._probe.message.id:
-            return self._conclude(self._probe, outcome)
+            return self._conclude(self._probe, outcome, in_flight)
         if type(outcome) is Delivered or (weight := weigh(outcome, self._policy)) is Weight.WORKS:
             self._streak.end()
             return outcome
-        return self._bear(message, outcome, weight)
+        return self._bear(message, outcome, weight, in_flight)
 
-    def _bear(self, message: Message, outcome: Outcome, weight: Weight, *, is_fresh: bool = False) -> Outcome:
+    def _bear(
+        self, message: Message, outcome: Outcome, weight: Weight, in_flight: int, *, is_fresh: bool = False
+    ) -> Outcome:
         """Judge what tells against the destination and not, or not alone, against the message."""
         attempt, wish = _attempt(outcome), _wish(outcome)
         if attempt.began < self._opened_at and not is_fresh:  # it tells of the outage that has ended meanwhile
@@ -114,8 +119,8 @@ class Circuit:
             self._pause(Cause.RETRY_AFTER, attempt.error, wish)
         if self._gate.cause is not None:
             return _spared(outcome)
-        if self._streak.add(message.id, attempt.began):
-            count = self._settings.pause_after
+        if self._streak.add(message.id, attempt.began, in_flight):
+            count = len(self._streak)
             self._pause(_cause(weight), f"{count} different messages in a row failed, the last: {attempt.error}")
         return outcome
 
@@ -134,7 +139,7 @@ class Circuit:
             probe, self._probe = self._probe, None
             self._write(self._store.end_turn, self._name, probe.token)
 
-    def _conclude(self, probe: Probe, outcome: Outcome) -> Outcome:
+    def _conclude(self, probe: Probe, outcome: Outcome, in_flight: int) -> Outcome:
         """Open what a probe found to work; pause anew what it did not."""
         self._probe = None
         weight = Weight.WORKS if type(outcome) is Delivered else weigh(outcome, self._policy)
@@ -149,7 +154,7 @@ class Circuit:
             return outcome
         if self._gate.cause is None:
             self._write(self._store.end_turn, self._name, probe.token)
-            return self._bear(probe.message, outcome, weight, is_fresh=True)
+            return self._bear(probe.message, outcome, weight, in_flight, is_fresh=True)
         wish = _wish(outcome)
         self._write(
             self._store.pause_again,

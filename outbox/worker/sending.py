@@ -154,7 +154,12 @@ class Senders:
         if outcome is None:
             self._give_back(message)
         else:
-            self._settler.settle(message, self._circuit.observe(message, outcome))
+            self._settler.settle(message, self._circuit.observe(message, outcome, self._others_in_flight))
+
+    @property
+    def _others_in_flight(self) -> int:
+        # Without those that sleep between tries: what they have seen so far is no success.
+        return min(self._in_flight, self._concurrency) - 1
 
     async def _may_begin(self, message: Message) -> bool:
         try:
