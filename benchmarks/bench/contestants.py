@@ -19,6 +19,8 @@ from support.databases import KINDS, Database
 
 BODY = ROOT / "tests" / "data" / "bodies" / "subscription_purchase.json"
 CHUNK = 1000
+WIDE = 192
+"""The concurrency at which our worker is fastest where worker, database and sink share two cores (of 64 to 512)."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,10 @@ class Contestant:
     """One way to bring N events from a database to a sink, or straight to it."""
 
     name: str
-    database: str
-    """What the events are in; empty for the bare client."""
     note: str
     """The HTTP client, and what is special."""
+    database: str
+    """What the events are in; empty for the bare client."""
     take: Callable[[Turn], dict[str, Any]]
     """Fill a fresh database, drain it in a fresh process, and give what that has measured."""
     share: float = 1.0
@@ -67,7 +69,8 @@ class Contestant:
 
 def everyone() -> list[Contestant]:
     """All contestants, in the order of a round."""
-    return [*(_ours(kind) for kind in KINDS), Contestant("bare", "", "pyreqwest, no outbox", _bare), *_peers()]
+    ours = [contestant for kind in KINDS for contestant in (_ours(kind), _ours(kind, WIDE))]
+    return [*ours, _bare(), _bare(WIDE), *_peers()]
 
 
 def named(names: Iterable[str]) -> list[Contestant]:
@@ -78,10 +81,9 @@ def named(names: Iterable[str]) -> list[Contestant]:
 
 def ready() -> list[Contestant]:
     """Our own, and of each peer whose environment is there the one that its users have."""
-    variants = ("-pyreqwest", "-direct")
-    peers = (each for each in everyone() if each.environment and not each.name.endswith(variants))
-    ours = [each for each in everyone() if not each.environment]
-    return ours + [each for each in peers if environments.is_ready(each.environment)]
+    variants = ("-pyreqwest", "-direct", f"-{WIDE}")
+    plain = [each for each in everyone() if not each.name.endswith(variants)]
+    return [each for each in plain if not each.environment or environments.is_ready(each.environment)]
 
 
 def write_body(folder: Path) -> Path:
@@ -91,14 +93,17 @@ def write_body(folder: Path) -> Path:
     return file
 
 
-def _ours(kind: str) -> Contestant:
+def _ours(kind: str, concurrency: int | None = None) -> Contestant:
+    """Our worker as it comes, or at a concurrency."""
+    sets = (f"--set=concurrency={concurrency}",) if concurrency else ()
+
     def take(turn: Turn) -> dict[str, Any]:
         with turn.servers.fresh(kind) as database:
             enqueue(database, turn.body, turn.events)
             target = ["--database", database.url, "--sink", turn.sink]
-            return run([sys.executable, "-m", "bench.ours", "drain", *target, *turn.sets])
+            return run([sys.executable, "-m", "bench.ours", "drain", *target, *sets, *turn.sets])
 
-    return Contestant(kind, kind, "pyreqwest", take)
+    return Contestant(*_called(kind, concurrency), database=kind, take=take)
 
 
 def enqueue(database: Database, body: Path, events: int) -> None:
@@ -111,29 +116,43 @@ def enqueue(database: Database, body: Path, events: int) -> None:
     settle_down(database)
 
 
-def _bare(turn: Turn) -> dict[str, Any]:
-    concurrency = dict(each.split("=", 1) for each in turn.changes).get("concurrency", "64")
-    sizes = ["--events", turn.events, "--concurrency", concurrency]
-    return run([sys.executable, "-m", "bench.bare", "--sink", turn.sink, "--body", turn.body, *sizes])
+def _bare(concurrency: int | None = None) -> Contestant:
+    """The HTTP client alone, at the worker's default concurrency or another."""
+
+    def take(turn: Turn) -> dict[str, Any]:
+        told = dict(each.split("=", 1) for each in turn.changes).get("concurrency", concurrency or 64)
+        sizes = ["--events", turn.events, "--concurrency", told]
+        return run([sys.executable, "-m", "bench.bare", "--sink", turn.sink, "--body", turn.body, *sizes])
+
+    return Contestant(*_called("bare", concurrency), database="", take=take)
+
+
+def _called(name: str, concurrency: int | None) -> tuple[str, str]:
+    """Name and note of one that sends by pyreqwest, at its default concurrency or another."""
+    return (f"{name}-{concurrency}", f"pyreqwest, {concurrency} at once") if concurrency else (name, "pyreqwest")
 
 
 def _peers() -> list[Contestant]:
-    graphile = ("node", ROOT / "benchmarks" / "peers" / "with_graphile_worker.mjs")
+    """Each with the client that its users would take and, those in Python, once more with ours. `sets`: what a sweep
+    found to be better with that client than the script's own choice.
+    """
     return [
-        _peer("graphile-worker", graphile, "undici", 1.0),
-        _peer("graphile-worker", graphile, "undici", 0.3, sets=("--set=localQueue=-1",)),
-        *(
-            _peer(name, ("python", "-m", f"peers.with_{name.replace('-', '_')}"), client, share)
-            for name, share in (("pgqueuer", 0.3), ("faststream-outbox", 0.3), ("procrastinate", 0.1))
-            for client in ("aiohttp", "pyreqwest")
-        ),
+        _peer("graphile-worker", "graphile-worker", "undici", 1.0),
+        _peer("graphile-worker-direct", "graphile-worker", "undici, no local queue", 0.3, "localQueue=-1"),
+        _peer("pgqueuer-aiohttp", "pgqueuer", "aiohttp", 0.3, "batch_size=100"),
+        _peer("pgqueuer-pyreqwest", "pgqueuer", "pyreqwest", 0.3),
+        _peer("faststream-outbox-aiohttp", "faststream-outbox", "aiohttp", 0.3, "terminal_flush_batch_size=100"),
+        _peer("faststream-outbox-pyreqwest", "faststream-outbox", "pyreqwest", 0.3),
+        _peer("procrastinate-aiohttp", "procrastinate", "aiohttp", 0.1),
+        _peer("procrastinate-pyreqwest", "procrastinate", "pyreqwest", 0.1),
     ]
 
 
-def _peer(
-    name: str, script: tuple[object, ...], client: str, share: float, sets: tuple[str, ...] = ()
-) -> Contestant:  # fmt: skip
-    """A peer with the settings that its script chose, or with some that differ."""
+def _peer(label: str, name: str, note: str, share: float, *changes: str) -> Contestant:
+    """A peer with the settings that its script chose, and those that differ."""
+    sets = tuple(f"--set={each}" for each in changes)
+    script = _program(name)
+    client = note.partition(",")[0]
 
     def take(turn: Turn) -> dict[str, Any]:
         with turn.servers.empty() as database:
@@ -142,9 +161,14 @@ def _peer(
             settle_down(database)
             return _script(name, script, "drain", *target, "--sink", turn.sink, "--client", client, *sets, *turn.sets)
 
-    label = f"{name}-{client}" if client != "undici" else f"{name}-direct" if sets else name
-    note = f"{client}, no local queue" if sets else client
-    return Contestant(label, "postgresql", note, take, share, name, script, sets)
+    return Contestant(label, note, "postgresql", take, share, name, script, sets)
+
+
+def _program(name: str) -> tuple[object, ...]:
+    """What runs a peer."""
+    if name == "graphile-worker":
+        return ("node", ROOT / "benchmarks" / "peers" / "with_graphile_worker.mjs")
+    return ("python", "-m", f"peers.with_{name.replace('-', '_')}")
 
 
 def settings_of(peer: Contestant) -> dict[str, Any]:

@@ -11,16 +11,16 @@ const { Pool } = require("pg");
 
 // Good ones of what `make bench ARGS="sweep --only graphile-worker"` tries, one at a time; from a busy machine, to be swept again.
 const BEST = {
-  concurrentJobs: 96,
+  concurrentJobs: 192,
   localQueue: 500,
   completeJobBatchDelay: 0,
   maxPoolSize: 10,
   connections: 100,
 };
 // Without the local queue each job is fetched by itself: what is best is not the same.
-const DIRECT = { ...BEST, concurrentJobs: 24, localQueue: -1, maxPoolSize: 24 };
+const DIRECT = { ...BEST, concurrentJobs: 96, localQueue: -1, maxPoolSize: 24 };
 const SWEEP = [
-  ...[24, 48, 96, 192].map((concurrentJobs) => ({ concurrentJobs })),
+  ...[48, 96, 192, 384].map((concurrentJobs) => ({ concurrentJobs })),
   ...[-1, 100, 200, 500, 1000, 2000].map((localQueue) => ({ localQueue })),
   ...[-1, 0, 5, 20].map((completeJobBatchDelay) => ({ completeJobBatchDelay })),
   ...[10, 24, 48].map((maxPoolSize) => ({ maxPoolSize })),

@@ -12,10 +12,10 @@ import procrastinate
 from peers.driving import Peer, Run, main
 
 # Good ones of what `make bench ARGS="sweep --only procrastinate-aiohttp"` tries, one at a time; from a busy machine, to be swept again.
-BEST = {"concurrency": 32, "delete_jobs": "always", "pool": 16, "in_flight": 100}
+BEST = {"concurrency": 32, "delete_jobs": "always", "pool": 4, "in_flight": 100}
 SWEEP: list[dict[str, Any]] = [
     *({"concurrency": many} for many in (8, 16, 32, 64, 128)),
-    *({"pool": size} for size in (4, 8, 16, 32)),
+    *({"pool": size} for size in (2, 4, 8, 16)),
     {"delete_jobs": "never"},
     {"delete_jobs": "successful"},
 ]

@@ -35,13 +35,16 @@ def _throughput(file: Path, part: dict[str, Any]) -> None:
 
 
 def _label(name: str) -> str:
-    if name == "bare":
-        return "bare pyreqwest loop, no database"
-    return f"outbox, {name}" if name in _OURS else name
+    kind, _, concurrency = name.partition("-")
+    if kind not in _OURS and kind != "bare":
+        return name
+    label = f"outbox, {kind}" if kind in _OURS else "bare pyreqwest loop, no database"
+    return f"{label}, {concurrency} at once" if concurrency else label
 
 
 def _colour(name: str) -> str:
-    return BARE if name == "bare" else OURS if name in _OURS else THEIRS
+    kind = name.partition("-")[0]
+    return BARE if kind == "bare" else OURS if kind in _OURS else THEIRS
 
 
 def _latency(file: Path, part: dict[str, Any]) -> None:

@@ -157,7 +157,7 @@ class Settings:
     wake: str = _setting(
         "off",
         "`on`: on PostgreSQL `enqueue` sends a NOTIFY with the transaction, when the process has enqueued nothing for 0.1 s, and "
-        "a worker listens, on a second connection, so that it looks at once. To be set for both: a worker that listens looks by the clock every 0.5 s, else every 0.15 s. "
+        "a worker listens, on a second connection, so that it looks at once. To be set for both: a worker that listens looks by the clock every 0.6 s, else every 0.15 s. "
         "SQLite needs no setting.",
         parse=values.one_of("on", "off"),
         example="on",
