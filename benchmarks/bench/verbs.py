@@ -103,22 +103,29 @@ def _steady(bench: Bench, kind: str, workers: int, concurrency: int) -> steady.S
 def commit_to_delivered(bench: Bench) -> Section:
     """From commit to delivered, on an idle system."""
     figures, series = [], {}
-    for kind in bench.kinds:
+    for label, kind, settings in _waiting(bench):
         with bench.servers.fresh(kind) as database, TemporaryDirectory(dir=bench.folder) as own:
-            found = latency.latencies(database, Path(own), events=bench.sizes.commits, settings=bench.settings)
-        series[kind] = [each * 1000 for each in found]
-        figures += _shown(latency.figures(kind, found))
+            found = latency.latencies(database, Path(own), events=bench.sizes.commits, settings=settings)
+        series[label] = [each * 1000 for each in found]
+        figures += _shown(latency.figures(label, found))
     return bench.kept(figures, {"commits": bench.sizes.commits}, milliseconds=series)
+
+
+def _waiting(bench: Bench) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Each way in which a worker waits for what is committed: name, database, settings."""
+    for kind in bench.kinds:
+        yield kind, kind, bench.settings
+        if kind == "postgresql":
+            yield latency.WOKEN, kind, bench.settings | {"wake": "on"}
 
 
 def idling(bench: Bench) -> Section:
     """What a worker costs that has nothing to do."""
     figures = []
-    for kind in bench.kinds:
+    for label, kind, settings in _waiting(bench):
         with bench.servers.fresh(kind) as database:
-            figures += _shown(
-                idle.figures(kind, idle.idle(database, seconds=bench.sizes.seconds * 2, settings=bench.settings))
-            )
+            found = idle.idle(database, seconds=bench.sizes.seconds * 2, settings=settings)
+        figures += _shown(idle.figures(label, found))
     return bench.kept(figures, {"seconds": bench.sizes.seconds * 2})
 
 
