@@ -121,7 +121,10 @@ def test_the_test_that_is_shown_passes(tmp_path: Path) -> None:
     """The page about testing shows a whole test; as it stands it passes, and leaves a developer's database alone."""
     (block,) = [block for page in PAGES for block in blocks(page) if block.mark == "pytest"]
     (tmp_path / "test_shown.py").write_text(block.text, encoding="utf-8")
-    done = python(tmp_path, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "test_shown.py")
+    # The plugin by its name, as it is found where the outbox is installed: here it may not be.
+    plugin = ("-p", "outbox.testing.plugin", "-p", "no:cacheprovider")
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = python(tmp_path, "-m", "pytest", "-q", "-W", "error", *plugin, "test_shown.py", **alone)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "shop.db").exists()
 

@@ -117,14 +117,18 @@ def test_its_metadata_says_what_it_is(wheel: Path) -> None:
     assert set(metadata.get_all("Provides-Extra", [])) == {"postgres", "mysql", "async", "dev"}
     assert "# " in str(metadata.get_payload()), "the README is its description"
     assert "outbox = outbox.cli:main" in _info(wheel, "entry_points.txt").decode()
+    assert "outbox = outbox.testing.plugin" in _info(wheel, "entry_points.txt").decode()
     assert "Apache License" in _info(wheel, "licenses/LICENSE").decode()
 
 
 def test_it_requires_what_it_imports(wheel: Path) -> None:
-    """Each library that the package imports belongs to one of its requirements, none to an extra."""
+    """Each library that the package imports belongs to one of its requirements, none to an extra.
+
+    But for pytest, which itself imports the one file that imports it.
+    """
     required = {_name(each) for each in _metadata(wheel).get_all("Requires-Dist", []) if "extra ==" not in each}
     distributions = packages_distributions()
-    for library in sorted(_imported_libraries()):
+    for library in sorted(_imported_libraries() - {"pytest"}):
         assert required & {_name(each) for each in distributions[library]}, library
 
 
@@ -157,6 +161,14 @@ def test_it_does_the_main_job(installed: Installed, empty_database: Database, tm
     arrived = {each["key"]: json.loads(each["body"]) for each in received}
     sent = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
     assert arrived == dict(zip(ids, sent, strict=True))
+
+
+def test_its_pytest_plugin_is_found(installed: Installed) -> None:
+    """Where the wheel is installed a test has its fixture, without a line of configuration."""
+    test = installed.elsewhere / "test_with_the_plugin.py"
+    test.write_text("def test_it(outbox_server):\n    assert outbox_server.count == 0\n", encoding="utf-8")
+    done = installed.run("python", "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(test))
+    assert "1 passed" in done
 
 
 def _info(wheel: Path, name: str) -> bytes:

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from outbox._version import __version__
 from outbox.clock import lease_clock
@@ -54,7 +54,7 @@ def run_worker(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
     The first SIGTERM or SIGINT lets it finish what is in flight; the second ends the process at once with 128 + n.
     """
     _tune_interpreter()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         counts: Counts = runner.run(_run(settings, mode, on_progress))
     logger.info("ended: %s", counts)
     return counts
@@ -73,6 +73,15 @@ def _tune_interpreter() -> None:
 
 
 async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], None] | None) -> Counts:
+    with open_worker(settings, mode) as worker:
+        async with _signals(worker), _progress(worker, on_progress):
+            await worker.run()
+    return worker.report.counts
+
+
+@contextlib.contextmanager
+def open_worker(settings: Settings, mode: Mode) -> Iterator[Worker]:
+    """Make a worker and its engine. Raises `ConfigurationError` where none can run with these settings."""
     check_settings(settings)
     # Rows that a frozen worker has locked are nobody's: no longer than those that it holds by a claim.
     engine = open_engine(settings.database_url, idle_in_transaction=min(settings.lease, _IDLE_IN_TRANSACTION_SECONDS))
@@ -80,11 +89,9 @@ async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], N
         store = Store(engine, blocks=settings.behind_failed == "block", listens=settings.wake == "on")
         worker = Worker(store, Delivery(settings, Policy.of(settings)), settings, mode)
         logger.info("outbox %s: %s -> %s", __version__, shown_url(engine.url), _targets(settings))
-        async with _signals(worker), _progress(worker, on_progress):
-            await worker.run()
+        yield worker
     finally:
         engine.dispose()
-    return worker.report.counts
 
 
 def _targets(settings: Settings) -> str:
@@ -138,7 +145,8 @@ async def _progress(worker: Worker, on_progress: Callable[[Counts], None] | None
             on_progress(worker.report.counts)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Take uvloop where there is one; None for asyncio's own."""
     try:
         import uvloop
     except ImportError:  # not on Windows

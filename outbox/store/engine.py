@@ -17,7 +17,7 @@ from outbox.store.sockets import track
 from outbox.store.trouble import is_locked
 from outbox.store.url import synchronous_url
 
-__all__ = ["Engine", "open_engine", "write_transaction"]
+__all__ = ["Connection", "Engine", "open_engine", "write_transaction"]
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 15

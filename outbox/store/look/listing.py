@@ -69,5 +69,10 @@ def pages(
 def database_now(connection: Connection) -> datetime:
     """The database's clock, from which ages are told."""
     with connection.begin():
-        now: datetime = connection.execute(select(utc_now())).scalar_one()
-        return now
+        return now_in_transaction(connection)
+
+
+def now_in_transaction(connection: Connection) -> datetime:
+    """The same where a transaction has begun."""
+    now: datetime = connection.execute(select(utc_now())).scalar_one()
+    return now

@@ -30,10 +30,8 @@ from sqlalchemy.sql.selectable import ScalarSelect
 
 from outbox.schema import destination, message, utc_after, utc_now, worker
 from outbox.store.gates import Reading, readings
+from outbox.store.look.workers import ALIVE_SECONDS
 from outbox.store.statements import IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED
-
-_ALIVE_SECONDS = 35.0
-"""Workers say every 10 s that they are alive."""
 
 EXACT_BELOW = 100_000
 """Rows up to which all are counted; beyond, what was delivered is the database's own estimate."""
@@ -192,6 +190,12 @@ def _destinations(connection: Connection, known: Iterable[str]) -> list[Destinat
     return [found.get(name, Destination(name)) for name in sorted({*known, *found})]
 
 
+def pause_of(connection: Connection, name: str) -> Destination:
+    """How one destination stands; one without a row has never been paused."""
+    found = readings(connection).get(name)
+    return Destination(name) if found is None else Destination.of(found)
+
+
 @functools.cache
 def _unconfigured() -> Select[Any]:
     """Each of the two counts goes by its partial index."""
@@ -210,7 +214,7 @@ def _unconfigured() -> Select[Any]:
 @functools.cache
 def _troubles() -> Select[Any]:
     columns = worker.c
-    is_alive = columns.seen_at > utc_after(-_ALIVE_SECONDS)
+    is_alive = columns.seen_at > utc_after(-ALIVE_SECONDS)
     query = select(columns.host, columns.pid, columns.seen_at, columns.trouble)
     return query.where(columns.trouble.is_not(None), is_alive).order_by(columns.host, columns.pid)
 
