@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from outbox._version import __version__
 from outbox.errors import OutboxError, did_you_mean
@@ -28,8 +29,11 @@ _COMMANDS = {
     "enqueue": ("outbox.cli.enqueue:enqueue", "Put events from files into the outbox."),
     "db": ("outbox.cli.db:db", "Create and migrate the outbox's tables."),
     "config": ("outbox.cli.config:config", "Show the settings and where they come from."),
+    "send-test": ("outbox.cli.send_test:send_test", "Send a test event and show the answer."),
+    "doctor": ("outbox.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
     "demo": ("outbox.cli.demo:demo", "Show the whole promise at work, on SQLite."),
     "fake-server": ("outbox.cli.fake_server:fake_server", "Run a scripted Event API on this machine."),
+    "completion": ("outbox.cli.completion:completion", "Print a script that completes words in a shell."),
     "version": ("outbox.cli.version:version", "Print the version."),
 }
 
@@ -60,6 +64,13 @@ class _Commands(click.Group):
         if name not in _COMMANDS and not name.startswith("-"):
             ctx.fail(f"No such command {name!r}{did_you_mean(name, _COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing any; options are click's matter."""
+        names = [
+            CompletionItem(name, help=text) for name, (_, text) in _COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

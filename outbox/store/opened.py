@@ -23,13 +23,20 @@ def opened(database_url: str) -> Iterator[Engine]:
 
     Raises `DatabaseUnreachable`, `SchemaOutdated` or `ConfigurationError`, at the start or from within the block.
     """
+    with opened_unchecked(database_url) as engine:
+        with engine.connect() as connection:
+            check_schema(connection)
+        yield engine
+
+
+@contextmanager
+def opened_unchecked(database_url: str) -> Iterator[Engine]:
+    """Open the database, of whatever version its tables are. Raises as `opened` does."""
     engine = open_engine(database_url)
     cut_silence(engine, ANSWER_SECONDS)
     try:
         require_file(engine.url)
         with explained(engine):
-            with engine.connect() as connection:
-                check_schema(connection)
             yield engine
     finally:
         engine.dispose()

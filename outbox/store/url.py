@@ -77,11 +77,19 @@ def _installed(driver: str) -> bool:
     return importlib.util.find_spec(_MODULES.get(driver, driver)) is not None
 
 
+def is_relative(text: str) -> bool:
+    """Whether it names a file of SQLite's that is another one in every working directory."""
+    url = _parse(text)
+    return url.get_backend_name() == "sqlite" and _names_a_path(url) and not Path(str(url.database)).is_absolute()
+
+
 def _absolute(url: URL) -> URL:
     """A relative path means another file in every working directory: make it absolute, so that it shows."""
-    if url.database in {None, "", ":memory:"} or str(url.database).startswith("file:"):
-        return url
-    return url.set(database=str(Path(str(url.database)).absolute()))
+    return url.set(database=str(Path(str(url.database)).absolute())) if _names_a_path(url) else url
+
+
+def _names_a_path(url: URL) -> bool:
+    return url.database not in {None, "", ":memory:"} and not str(url.database).startswith("file:")
 
 
 def _translate_options(url: URL) -> URL:
