@@ -108,6 +108,7 @@ def test_nothing_is_sent_elsewhere(
     with fake_server() as elsewhere, fake_server("200", path=None) as crm:
         monkeypatch.setenv("OUTBOX_ENDPOINT", elsewhere.url)
         monkeypatch.setenv("OUTBOX_PROXY", elsewhere.url.removesuffix("/api/v1/event"))
+        monkeypatch.setenv("OUTBOX_DESTINATION_CRM_PROXY", elsewhere.url.removesuffix("/api/v1/event"))
         monkeypatch.setenv("OUTBOX_DELIVERY", "off")
         monkeypatch.setenv("OUTBOX_DATABASE_URL", "sqlite:////nowhere/outbox.db")
         monkeypatch.setenv("OUTBOX_DESTINATION_CRM_URL", elsewhere.url)
