@@ -75,6 +75,9 @@ class FailureReason(StrEnum):
     WORKER_LOST = "worker_lost"
     """Three claims on it ended with their worker gone: it probably kills its worker."""
 
+    DISCARDED = "discarded"
+    """An operator gave it up (`outbox discard`), or sent an edited one in its place (`outbox edit`). It holds up nobody."""
+
 
 class Message(NamedTuple):
     """A claimed message: what sending and settling need. Built once per event, hence a tuple."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import click
 import psycopg
 import pytest
 
+from outbox.cli.filters import as_options, filter_options, is_narrowed
 from outbox.message import State
 from outbox.schema import utc_after
 from outbox.store.look import Filters
@@ -113,6 +115,42 @@ def test_times_are_moments_or_ago(outbox: Console, database: Database) -> None:
     assert len(_names(outbox, "--since", "0001-01-01", "--until", "9999-12-31")) == 4
 
 
+def test_why_and_when_it_failed(outbox: Console, database: Database) -> None:
+    """`--failure-reason` and `--failed-before` keep failed messages alone."""
+    for reason, age in (("rejected", 3600.0), ("exhausted", 60.0), ("discarded", 7200.0)):
+        add(database, name=reason, state="failed", failure_reason=reason, settled_at=utc_after(-age))
+    add(database, name="delivered", state="delivered", settled_at=utc_after(-9999.0))
+    add(database, name="pending")
+    assert _names(outbox, "--failure-reason", "exhausted") == ["exhausted"]
+    assert _names(outbox, "--failed-before", "30m") == ["rejected", "discarded"]
+    assert _names(outbox, "--failed-before", "90m", "--state", "pending") == []
+    assert _names(outbox, "--failed-before", "2020-01-31") == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--name", "order_*", "--destination", "crm"],
+        ["--since", "2026-01-31T12:00:00.000001Z", "--until", "2h"],
+        ["--status", "5xx", "--failure-reason", "worker_lost", "--failed-before", "1d"],
+        ["--status", "404", "--error", "--it's ''"],
+        ["--status", "none"],
+    ],
+)
+def test_filters_can_be_written_out(options: list[str]) -> None:
+    """As the options that read back as the same filters: for the command that goes on."""
+
+    @click.command()
+    @filter_options(state=State.FAILED)
+    def command(filters: Filters) -> Filters:
+        return filters
+
+    found = command.main(options, standalone_mode=False)
+    assert command.main(as_options(found), standalone_mode=False) == found
+    assert is_narrowed(found)
+    assert not is_narrowed(command.main([], standalone_mode=False))
+
+
 def test_filters_add_up(outbox: Console, database: Database) -> None:
     """Everything given must hold."""
     add(database, name="a", state="failed", last_status=503)
@@ -143,6 +181,8 @@ def test_filters_add_up(outbox: Console, database: Database) -> None:
         ("--limit", "9" * 30, "limit"),
         ("--state", "running", "pending"),
         ("--after", "17", "an id looks like"),
+        ("--failure-reason", "bored", "worker_lost"),
+        ("--failed-before", "soon", "expected a time such as"),
     ],
 )
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -23,6 +23,8 @@ _COMMANDS = {
     "failed": ("outbox.cli.listing:failed", "List failed messages, or count them by cause."),
     "show": ("outbox.cli.show:show", "Show one message, its body and its attempts."),
     "retry": ("outbox.cli.retry:retry", "Send failed messages again."),
+    "discard": ("outbox.cli.discard:discard", "Give messages up for good."),
+    "edit": ("outbox.cli.edit:edit", "Send failed messages with other bodies."),
     "purge": ("outbox.cli.purge:purge", "Remove messages that were settled long ago."),
     "pause": ("outbox.cli.pauses:pause", "Send nothing to a destination for a while."),
     "resume": ("outbox.cli.pauses:resume", "End a pause."),

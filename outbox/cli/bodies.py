@@ -27,7 +27,7 @@ def read_bodies(name: str, data: bytes) -> tuple[list[Given], list[str]]:
     if not lines:
         return [], [f"{name}: holds no event"]
     try:
-        return [Given(name, _parse(text))], []
+        return [Given(name, parse(text))], []
     except (ValueError, RecursionError) as error:
         if len(lines) == 1 or not _is_document(lines[0][1]):
             return [], [_told(name, error)]
@@ -39,7 +39,7 @@ def _read_lines(name: str, lines: list[tuple[int, str]]) -> tuple[list[Given], l
     problems: list[str] = []
     for number, each in lines:
         try:
-            found.append(Given(f"{name}:{number}", _parse(each)))
+            found.append(Given(f"{name}:{number}", parse(each)))
         except (ValueError, RecursionError) as error:
             problems.append(_told(name, error, number))
     return found, problems
@@ -47,7 +47,7 @@ def _read_lines(name: str, lines: list[tuple[int, str]]) -> tuple[list[Given], l
 
 def _is_document(text: str) -> bool:
     try:
-        _parse(text)
+        parse(text)
     except json.JSONDecodeError:
         return False
     except (ValueError, RecursionError):
@@ -62,7 +62,8 @@ def _told(name: str, error: Exception, line: int | None = None) -> str:
     return f"{where}: {'is nested too deep' if isinstance(error, RecursionError) else error}"
 
 
-def _parse(text: str) -> Any:
+def parse(text: str) -> Any:
+    """Read one JSON value strictly. Raises `ValueError`, or `RecursionError` where it is nested too deep."""
     return json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_number, parse_int=_number)
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from outbox.message import State
+from outbox.event.moments import rfc3339
+from outbox.message import FailureReason, State
 from outbox.settings.values import duration
 
 if TYPE_CHECKING:
-    from outbox.store.look import Moment
+    from outbox.store.look import Filters, Moment
 
 _LONGEST = 500
 _CENTURY = 36500 * 86400
@@ -94,9 +95,13 @@ _OPTIONS = (
     click.option("--error", type=FilterText(), metavar="TEXT", help="Part of the last error, in either case."),
     click.option("--status", type=StatusType(), metavar="STATUS", help="Last HTTP status: 503, 5xx, or none."),
     click.option("--destination", type=FilterText(), metavar="NAME", help="Destination."),
+    click.option(
+        "--failure-reason", type=click.Choice([each.value for each in FailureReason]), help="Why they are failed."
+    ),
+    click.option("--failed-before", type=MomentType(), metavar="TIME", help="Failed before."),
 )
 _STATE = click.option("--state", type=click.Choice([each.value for each in State]), help="State.")
-_NAMES = ("name", "since", "until", "error", "status", "destination")
+_NAMES = ("name", "since", "until", "error", "status", "destination", "failure_reason", "failed_before")
 
 
 def filter_options(*, state: State | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -108,6 +113,8 @@ def filter_options(*, state: State | None = None) -> Callable[[Callable[..., Any
             from outbox.store.look import Filters
 
             chosen = {name: options.pop(name) for name in _NAMES}
+            if chosen["failure_reason"]:
+                chosen["failure_reason"] = FailureReason(chosen["failure_reason"])
             word = state or options.pop("state")
             wanted = State(word) if word else None
             return command(*args, filters=Filters(state=wanted, **chosen), **options)
@@ -118,3 +125,31 @@ def filter_options(*, state: State | None = None) -> Callable[[Callable[..., Any
         return wrapped
 
     return decorate
+
+
+def is_narrowed(filters: Filters) -> bool:
+    """Whether anything but a state was asked for."""
+    return any(getattr(filters, name) is not None for name in _NAMES)
+
+
+def as_options(filters: Filters) -> list[str]:
+    """The options that ask for the same messages; the state is left out."""
+    return [word for name in _NAMES if (value := getattr(filters, name)) is not None for word in _option(name, value)]
+
+
+def _option(name: str, value: Any) -> tuple[str, str]:
+    return f"--{name.replace('_', '-')}", _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return rfc3339(value, micros=True)
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():f}s"
+    return _shown_status(value) if isinstance(value, range) else str(value)
+
+
+def _shown_status(status: range) -> str:
+    if not status:
+        return "none"
+    return str(status.start) if len(status) == 1 else f"{status.start // 100}xx"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from outbox.cli.audit import who
 from outbox.cli.filters import FilterText
 from outbox.cli.options import settings_options
 from outbox.errors import did_you_mean
@@ -64,7 +62,7 @@ def pause(*, loaded: Loaded, destination: str, seconds: float | None, reason: st
     with opened(loaded.settings.database_url) as engine:
         _require_known(engine, destination, loaded.settings)
         with closing(Transactions(engine)) as transactions:
-            made = Destination.of(transactions.run(operator_pause, destination, reason, _who(), seconds=seconds))
+            made = Destination.of(transactions.run(operator_pause, destination, reason, who(), seconds=seconds))
     line(to_json(made) if as_json else sentence(made))
 
 
@@ -108,12 +106,3 @@ def _require_known(engine: Engine, name: str, settings: Settings) -> None:
     meant = did_you_mean(name, settings.destinations)
     msg = f"No destination is called {name!r}{meant}: none is configured here by that name, and no message is for it"
     raise click.UsageError(msg)
-
-
-def _who() -> str:
-    """The operator, as far as this machine knows them."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in a container
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Float, bindparam
+from sqlalchemy import ColumnElement, Float, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -20,19 +21,20 @@ class utc_now(FunctionElement[Any]):  # noqa: N801 - reads as the SQL function t
 
 
 class utc_after(FunctionElement[Any]):  # noqa: N801 - reads as the SQL function that it is
-    """`utc_now()` plus a number of seconds; negative ones reach back."""
+    """`utc_now()`, or a given moment, plus a number of seconds; negative ones reach back."""
 
     type = UtcDateTime()
     inherit_cache = True
 
-    def __init__(self, seconds: float | BindParameter[float]) -> None:
-        bound = seconds if isinstance(seconds, BindParameter) else bindparam(None, seconds, type_=Float())
-        super().__init__(bound)
+    def __init__(self, seconds: float | ColumnElement[float], since: datetime | None = None) -> None:
+        given = seconds if isinstance(seconds, ColumnElement) else bindparam(None, seconds, type_=Float())
+        super().__init__(given, *([] if since is None else [bindparam(None, since, type_=UtcDateTime())]))
 
 
-def _seconds(element: utc_after, compiler: SQLCompiler, **options: Any) -> str:
-    argument: ColumnElement[Any] = next(iter(element.clauses))
-    return compiler.process(argument, **options)
+def _parts(element: utc_after, compiler: SQLCompiler, now: str, **options: Any) -> tuple[str, str]:
+    """The moment, in the database's words, and the seconds from there."""
+    seconds, *since = (compiler.process(each, **options) for each in element.clauses)
+    return (since[0] if since else now), seconds
 
 
 # PostgreSQL: statement_timestamp() is stable within a statement, so an index can serve a comparison
@@ -44,7 +46,8 @@ def _(_element: utc_now, _compiler: SQLCompiler, **_options: Any) -> str:
 
 @compiles(utc_after, "postgresql")
 def _(element: utc_after, compiler: SQLCompiler, **options: Any) -> str:
-    return f"statement_timestamp() + make_interval(secs => {_seconds(element, compiler, **options)})"
+    moment, seconds = _parts(element, compiler, "statement_timestamp()", **options)
+    return f"{moment} + make_interval(secs => {seconds})"
 
 
 # MariaDB and MySQL: now() is local time and whole seconds.
@@ -55,7 +58,8 @@ def _(_element: utc_now, _compiler: SQLCompiler, **_options: Any) -> str:
 
 @compiles(utc_after, "mysql", "mariadb")
 def _(element: utc_after, compiler: SQLCompiler, **options: Any) -> str:
-    return f"TIMESTAMPADD(MICROSECOND, ({_seconds(element, compiler, **options)}) * 1000000, UTC_TIMESTAMP(6))"
+    moment, seconds = _parts(element, compiler, "UTC_TIMESTAMP(6)", **options)
+    return f"TIMESTAMPADD(MICROSECOND, ({seconds}) * 1000000, {moment})"
 
 
 # SQLite knows milliseconds; the text is padded to the fixed width that makes it sort as time does.
@@ -66,4 +70,5 @@ def _(_element: utc_now, _compiler: SQLCompiler, **_options: Any) -> str:
 
 @compiles(utc_after, "sqlite")
 def _(element: utc_after, compiler: SQLCompiler, **options: Any) -> str:
-    return f"strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', ({_seconds(element, compiler, **options)}) || ' seconds')"
+    moment, seconds = _parts(element, compiler, "'now'", **options)
+    return f"strftime('%Y-%m-%dT%H:%M:%f000Z', {moment}, ({seconds}) || ' seconds')"

@@ -193,11 +193,12 @@ def is_head() -> ColumnElement[bool]:
 
 
 def is_blocked() -> ColumnElement[bool]:
-    """Whether an earlier message of the head's key has failed."""
+    """Whether an earlier message of the head's key has failed. One that was discarded holds up nobody."""
     failed = message.alias("failed")
     return exists().where(
         failed.c.destination == message.c.destination,
         failed.c.ordering_key == message.c.ordering_key,
         failed.c.state == literal_column("'failed'"),
+        failed.c.failure_reason != literal_column("'discarded'"),
         failed.c.created_at <= message.c.created_at,
     )

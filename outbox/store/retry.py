@@ -1,14 +1,25 @@
-"""Retry: an operator sends failed messages again. Same id, same bytes."""
+"""Retry: an operator sends failed messages again. Same id, same bytes.
+
+At a rate: a message without a key is due when its turn comes, and until then no claim sees it. Claims take what has been due
+longest, so that none of them stands before a live message that was due earlier; and nobody has to stay to pace them.
+
+A message with a key is left failed until its turn: pending, it would be the head of its key at once, and what is live
+behind it would wait for its time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, literal_column, null, select, update
+from sqlalchemy import Connection, Float, bindparam, func, literal_column, null, select, update
 
 from outbox.message import State
-from outbox.schema import message, utc_now
+from outbox.schema import message, utc_after, utc_now
+from outbox.store.look import Filters
+from outbox.store.statements import id_among
 
 # What was recorded of earlier attempts stays, until the next one has something to say.
 _FRESH = {
@@ -43,3 +54,40 @@ def _retry_one(connection: Connection, message_id: UUID) -> State | None:
         if found != State.FAILED:
             return None if found is None else State(found)
         # It has become failed between the two statements: the next update is the one that counts.
+
+
+def retry_some(connection: Connection, filters: Filters, ids: Sequence[str]) -> int:
+    """Make those of the messages that still match pending and due now; give their number."""
+    name = connection.dialect.name
+    statement = update(message).where(id_among(name), *filters.conditions(name)).values(_FRESH)
+    return connection.execute(statement, {"ids": ids}).rowcount
+
+
+class Spread(NamedTuple):
+    """What became pending, and when the turn of the next one comes."""
+
+    changed: int
+    next: datetime
+
+
+def retry_spread(
+    connection: Connection, filters: Filters, ids: Sequence[str], *, gap: float, start: datetime | None
+) -> Spread:
+    """Make those of the messages that still match pending, due `gap` seconds after one another.
+
+    The first is due at `start`, or now if that has passed: however long a step took, it is followed by no burst.
+    """
+    name = connection.dialect.name
+    now: datetime = connection.execute(select(utc_now())).scalar_one()
+    first = max(now, start or now)
+    turn = select(message.c.id, func.row_number().over(order_by=message.c.id).label("turn"))
+    turns = turn.where(id_among(name)).subquery("turns")
+    behind = (turns.c.turn - literal_column("1")) * bindparam("gap", type_=Float())
+    statement = (
+        update(message)
+        # The ids once more: without statistics PostgreSQL would look through all failed messages for each turn.
+        .where(message.c.id == turns.c.id, id_among(name), *filters.conditions(name))
+        .values(_FRESH | {"due_at": utc_after(behind, first)})
+    )
+    changed = connection.execute(statement, {"ids": ids, "gap": gap}).rowcount
+    return Spread(changed, first + timedelta(seconds=gap * len(ids)))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from sqlalchemy import ColumnElement, func, literal_column
 
-from outbox.message import State
+from outbox.message import FailureReason, State
 from outbox.schema import message, utc_after
 
 Moment: TypeAlias = datetime | timedelta
@@ -36,6 +36,20 @@ class Filters:
     """Part of the last error. ASCII letters match in either case, on every database."""
     status: range | None = None
     """Last HTTP statuses, or `NO_ANSWER`."""
+    failure_reason: FailureReason | None = None
+    failed_before: Moment | None = None
+    undiscarded: bool = False
+    """Only failed messages that no operator has discarded."""
+    keyed: bool | None = None
+    """Whether they have an ordering key."""
+
+    def bounded(self, now: datetime) -> Self:
+        """The same messages for good: ages are moments, and none that fails, or is enqueued, later than `now` joins them."""
+        behind = now + _TICK
+        fixed = replace(self, since=_fixed(self.since, now), until=_fixed(self.until, now))
+        if self.state is State.PENDING:
+            return replace(fixed, until=_earlier(fixed.until, behind))
+        return replace(fixed, failed_before=_earlier(_fixed(self.failed_before, now), behind))
 
     def conditions(self, dialect_name: str) -> list[ColumnElement[bool]]:
         """The conditions in the database's dialect."""
@@ -56,7 +70,31 @@ class Filters:
             found.append(_CONTAINS[dialect_name](columns.last_error, self.error))
         if self.status is not None:
             found.append(_answered(self.status))
-        return found
+        return [*found, *self._of_failures()]
+
+    def _of_failures(self) -> Iterator[ColumnElement[bool]]:
+        columns = message.c
+        if self.failure_reason is not None:
+            yield columns.failure_reason == self.failure_reason.value
+        if self.failed_before is not None:
+            yield columns.failure_reason.is_not(None)
+            yield columns.settled_at < _moment(self.failed_before)
+        if self.undiscarded:
+            yield columns.failure_reason != FailureReason.DISCARDED.value
+        if self.keyed is not None:
+            yield columns.ordering_key.is_not(None) if self.keyed else columns.ordering_key.is_(None)
+
+
+_TICK = timedelta(microseconds=1)
+"""The least difference that a column of ours can hold: before a moment and a tick is at the moment, or before."""
+
+
+def _fixed(moment: Moment | None, now: datetime) -> datetime | None:
+    return now - moment if isinstance(moment, timedelta) else moment
+
+
+def _earlier(one: Moment | None, other: datetime) -> Moment:
+    return min(one, other) if isinstance(one, datetime) else other
 
 
 def _moment(moment: Moment) -> Any:

@@ -15,10 +15,9 @@ from outbox.store.look.filters import Filters
 PAGE = 1000
 """Messages read at once."""
 
-
-# MariaDB would look the state up in this index and then walk over all pages before: 51,000 entries read for the
-# 51st thousand, 1,000 with the hint (measured).
-_BY_STATE_AND_ID = "FORCE INDEX (outbox_message_failed)"
+BY_STATE_AND_ID = "FORCE INDEX (outbox_message_failed)"
+"""A hint. MariaDB would look the state up in this index and then walk over all pages before: 51,000 entries read for the
+51st thousand, 1,000 with the hint (measured)."""
 
 
 class Summary(NamedTuple):
@@ -52,7 +51,7 @@ def pages(
     column = message.c.id
     query = select(*SUMMARY_COLUMNS).where(*filters.conditions(connection.dialect.name)).order_by(column.desc())
     if filters.state is not None:
-        query = query.with_hint(message, _BY_STATE_AND_ID, "mysql")
+        query = query.with_hint(message, BY_STATE_AND_ID, "mysql")
     left = limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)

@@ -1,4 +1,4 @@
-"""The worker's log: a line for people, or a JSON object for machines, on stderr."""
+"""Logs: a line for people, or a JSON object for machines, on stderr."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from outbox.render import safe
+from outbox.render.text import safe
 from outbox.settings import Settings
 
 
