@@ -22,6 +22,7 @@ from outbox.store.edit import Edited, replace
 from outbox.store.engine import open_engine
 from outbox.store.look import Filters
 from outbox.store.retry import retry_some, retry_spread
+from outbox.store.selection import moment
 from outbox.store.transactions import Transactions
 from support.commands import rows
 from support.databases import Database
@@ -40,6 +41,7 @@ def operate(database: Database, ids: list[str], step: Step, start: Barrier) -> i
     """Be an operator who changes all of the messages, a few at a time; give how many changed."""
     engine = open_engine(database.url)
     with closing(Transactions(engine)) as transactions:
+        transactions.run(moment)  # who has to connect yet comes too late to a race
         start.wait()
         done = sum(step(transactions, ids[place : place + AT_ONCE]) for place in range(0, len(ids), AT_ONCE))
     engine.dispose()
@@ -51,6 +53,7 @@ def work(database: Database, start: Barrier, ended: Event) -> list[str]:
     engine = open_engine(database.url)
     claimed: list[str] = []
     with closing(Store(engine)) as store:
+        store.waiting("overcentric")
         start.wait()
         over = False
         while True:

@@ -62,7 +62,7 @@ class _PathType(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 @click.option("--unset", "unsets", type=_PathType(), multiple=True, metavar="PATH", help="Remove a field.")
 @filter_options(state=State.FAILED)
 @bulk_options
-@settings_options("project_id", "database_url")
+@settings_options("database_url")
 def edit(
     *,
     loaded: Loaded,

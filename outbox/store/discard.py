@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, literal_column, null, se
 from outbox.message import FailureReason, State
 from outbox.schema import message, utc_now
 from outbox.store.look import Filters
-from outbox.store.statements import IS_FREE, IS_PENDING, id_among
+from outbox.store.statements import BY_ID, IS_FREE, IS_PENDING, id_among
 
 _FAILED = and_(
     message.c.state == literal_column("'failed'"),
@@ -49,7 +49,7 @@ def discard_some(connection: Connection, filters: Filters, ids: Sequence[str]) -
     """Discard those of the messages that still match and that no worker holds; give their number."""
     name, state = connection.dialect.name, filters.state or State.FAILED
     statement = update(message).where(id_among(name), *filters.conditions(name), _can_be(state)).values(_values(state))
-    return connection.execute(statement, {"ids": ids}).rowcount
+    return connection.execute(statement.with_hint(BY_ID, dialect_name="mysql"), {"ids": ids}).rowcount
 
 
 def _discard_one(connection: Connection, message_id: UUID, state: State) -> Found:

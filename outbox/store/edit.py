@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from outbox.message import FailureReason
 from outbox.schema import message, utc_now
 from outbox.store.look import Filters
-from outbox.store.statements import id_among, text_id
+from outbox.store.statements import BY_ID, id_among, text_id
 
 
 class Editable(NamedTuple):
@@ -75,8 +75,7 @@ def _lock(connection: Connection, filters: Filters, ids: Sequence[str]) -> dict[
         .where(id_among(name), *filters.conditions(name))
         .order_by(message.c.id)
         .with_for_update()
-        # Any other index would lock the rows that it leads over.
-        .with_hint(message, "FORCE INDEX (PRIMARY)", "mysql")
+        .with_hint(message, BY_ID, "mysql")
     )
     return {row.id: row for row in connection.execute(query, {"ids": ids})}
 

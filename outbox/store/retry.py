@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Float, bindparam, func, literal_column, null,
 from outbox.message import State
 from outbox.schema import message, utc_after, utc_now
 from outbox.store.look import Filters
-from outbox.store.statements import id_among
+from outbox.store.statements import BY_ID, id_among
 
 # What was recorded of earlier attempts stays, until the next one has something to say.
 _FRESH = {
@@ -60,7 +60,7 @@ def retry_some(connection: Connection, filters: Filters, ids: Sequence[str]) -> 
     """Make those of the messages that still match pending and due now; give their number."""
     name = connection.dialect.name
     statement = update(message).where(id_among(name), *filters.conditions(name)).values(_FRESH)
-    return connection.execute(statement, {"ids": ids}).rowcount
+    return connection.execute(statement.with_hint(BY_ID, dialect_name="mysql"), {"ids": ids}).rowcount
 
 
 class Spread(NamedTuple):

@@ -58,6 +58,9 @@ IS_BLOCKED: ColumnElement[bool] = and_(
 )
 """Whether a destination's row holds a pause in force. An automatic one outlives its time, until a probe succeeds."""
 
+BY_ID = "FORCE INDEX (PRIMARY)"
+"""A hint for MariaDB and MySQL: any other index would lock the rows that it leads over, and in another order."""
+
 SETTLED: dict[str, Any] = {"claimed_until": null(), "lost": 0}
 """What every settle sets: nobody holds the row, and its worker has lived to tell."""
 

@@ -12,7 +12,7 @@ from outbox.clock import lease_clock
 from outbox.message import Claim, Message
 from outbox.schema import message, utc_after
 from outbox.store.evidence import Chosen, last_words
-from outbox.store.statements import IS_DUE, IS_FREE, IS_HELD, IS_PENDING, IS_UNKEYED, id_among, text_id
+from outbox.store.statements import BY_ID, IS_DUE, IS_FREE, IS_HELD, IS_PENDING, IS_UNKEYED, id_among, text_id
 from outbox.store.writes import write_failed
 
 NEEDED = (message.c.name, message.c.body, message.c.attempts, message.c.on_unknown, ~IS_UNKEYED)
@@ -51,8 +51,7 @@ def _lock(dialect_name: str) -> Select[Any]:
         select(text_id(dialect_name), *NEEDED, message.c.lost, _IS_LOST.label("expired"))
         .where(id_among(dialect_name), IS_PENDING, IS_DUE, or_(IS_FREE, _IS_OWN))
         .with_for_update(skip_locked=True)
-        # Any other index would lock the rows that it leads over.
-        .with_hint(message, "FORCE INDEX (PRIMARY)", "mysql")
+        .with_hint(message, BY_ID, "mysql")
     )
 
 
