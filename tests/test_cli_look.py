@@ -22,7 +22,7 @@ from support.databases import Database
 
 STATUS_FIELDS = [
     "pending", "due", "claimed", "scheduled", "retrying", "delivered", "failed", "oldest_due_seconds", "destinations",
-    "unconfigured", "troubles",
+    "unconfigured", "troubles", "workers", "last_worker", "errors", "now", "verdict",
 ]  # fmt: skip
 LIST_FIELDS = [
     "id", "destination", "name", "state", "attempts", "created_at", "due_at", "settled_at",
@@ -62,13 +62,16 @@ def test_status_of_an_empty_outbox(outbox: Console) -> None:
     ran = outbox("status", "--json")
     assert ran.code == 0
     assert list(ran.json) == STATUS_FIELDS
-    assert ran.json == dict.fromkeys(STATUS_FIELDS, 0) | {
+    assert ran.json == dict.fromkeys(STATUS_FIELDS, 0) | {name: [] for name in STATUS_FIELDS[8:]} | {
         "oldest_due_seconds": None,
         "destinations": [OPEN],
-        "unconfigured": [],
-        "troubles": [],
+        "last_worker": None,
+        "now": ran.json["now"],
+        "verdict": ["All well: nothing is waiting."],
     }
-    assert outbox("status").out.startswith("All well: nothing is waiting.\nDatabase: ")
+    text = outbox("status").out
+    assert text.startswith("All well: nothing is waiting.\nDatabase: ")
+    assert text.endswith("\n\nNo worker is running.\n")
 
 
 def test_status_counts_what_is_due_claimed_and_scheduled(outbox: Console, database: Database) -> None:
@@ -253,12 +256,12 @@ def test_failed_is_the_list_of_failed_messages(outbox: Console, database: Databa
 def test_failed_counts_by_cause(outbox: Console, database: Database) -> None:
     """Most frequent first, with the span of time and the newest id of each."""
     for _ in range(3):
-        newest = add(database, state="failed", last_status=503, last_error="503 down", settled_at=utc_after(-60.0))
+        newest = add(database, state="failed", last_status=503, last_error="HTTP 503 down", settled_at=utc_after(-60.0))
     other = add(database, state="failed", last_error="timeout", name="a_name")
-    add(database, last_error="503 down")
+    add(database, last_error="HTTP 503 down")
     first, second = outbox("failed", "--by", "error", "--json").json
     assert list(first) == ["error", "count", "first_settled_at", "last_settled_at", "sample_id"]
-    assert (first["error"], first["count"], first["sample_id"]) == ("503 down", 3, str(newest))
+    assert (first["error"], first["count"], first["sample_id"]) == ("HTTP 503 down", 3, str(newest))
     assert (second["error"], second["count"], second["sample_id"]) == ("timeout", 1, str(other))
     assert first["first_settled_at"] <= first["last_settled_at"] < second["last_settled_at"]
     assert [(each["status"], each["count"]) for each in outbox("failed", "--by", "status", "--jsonl").jsonl] == [

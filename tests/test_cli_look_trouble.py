@@ -17,7 +17,7 @@ from support.events import BODIES
 
 CANARY = "s3cret-canary"
 LOOKS: list[tuple[object, ...]] = [
-    ("status", "--json"), ("list",), ("list", "--jsonl"), ("failed", "--by", "error"), ("show", uuid4()), ("retry", uuid4()),
+    ("status", "--json"), ("list",), ("list", "--jsonl"), ("failed", "--by", "error"), ("failed", "--csv"), ("show", uuid4()), ("retry", uuid4()),
     ("enqueue", BODIES / "minimal.json"),
 ]  # fmt: skip
 

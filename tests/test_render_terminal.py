@@ -12,11 +12,12 @@ import subprocess
 import sys
 import termios
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import insert
 
-from outbox.schema import utc_after, utc_now
+from outbox.schema import utc_after, utc_now, worker
 from outbox.store.url import shown_url
 from support.commands import add, add_attempt, process
 from support.databases import Database
@@ -59,16 +60,59 @@ def _read(reader: int) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("command", [("list",), ("failed",), ("failed", "--by", "error"), ("failed", "--by", "name")])
-def test_hostile_text_reaches_the_terminal_as_text(database: Database, command: tuple[str, ...]) -> None:
+_SHOWN = rb"\x1b[2J\x1b]0;owned\x07\x9b1m\r\n\u202e[bold]x[/bold]:smile:"
+_ALIKE = rb"\x1b[#\x1b]#;owned\x07\x9b#\r\n\u202e[bold]x[/bold]:smile:"
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (("list",), _SHOWN),
+        (("failed",), _SHOWN),
+        (("failed", "--by", "error"), _ALIKE),
+        (("failed", "--by", "name"), _SHOWN),
+        (("status",), _ALIKE),
+        (("list", "--csv"), _SHOWN),
+    ],
+    ids=["list", "failed", "by-error", "by-name", "status", "csv"],
+)
+def test_hostile_text_reaches_the_terminal_as_text(database: Database, command: tuple[str, ...], shown: bytes) -> None:
     """Of escape sequences, a terminal gets rich's colours and nothing that was stored; markup is no markup."""
     add(database, state="failed", name=HOSTILE, last_error=HOSTILE)
+    with database.engine.begin() as connection:
+        connection.execute(insert(worker).values(id=uuid4(), host=HOSTILE, pid=1, version=HOSTILE, trouble=HOSTILE))
     received = _on_terminal(*command, "--database-url", database.url)
     plain = _STYLE.sub(b"", received)
-    assert _STYLE.search(received)
-    assert rb"\x1b[2J\x1b]0;owned\x07\x9b1m\r\n\u202e[bold]x[/bold]:smile:" in plain
+    assert bool(_STYLE.search(received)) == ("--csv" not in command)
+    assert shown in plain
+    assert (plain.count(_SHOWN) >= 4) == (command == ("status",))
     assert not re.search(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f\x9b]", plain)
     assert b"\xe2\x80\xae" not in plain
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "list",
+        "failed",
+        "failed --by error",
+        "failed --by name",
+        "status",
+        "check",
+        "failed --csv",
+        "show",
+        "show --curl",
+    ],
+)
+def test_a_megabyte_of_hostile_text_is_text(database: Database, command: str) -> None:
+    """SQLite keeps names and errors of any length: what is shown of them ends, and commands no terminal."""
+    hostile = HOSTILE * (1024 * 1024 // len(HOSTILE))
+    added = add(database, state="failed", name=hostile, last_error=hostile, body=hostile)
+    name, *options = command.split()
+    identity = [str(added)] if name == "show" else []
+    ran = process(name, *identity, *options, "--database-url", database.url)
+    assert (ran.code, ran.err) == (2 if name == "check" else 0, "")
+    assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", ran.out.replace("\r\n", "\n"))
 
 
 def test_a_shown_message_is_text_to_the_last_byte(database: Database) -> None:

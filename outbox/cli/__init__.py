@@ -19,8 +19,9 @@ from outbox.render import line
 _COMMANDS = {
     "worker": ("outbox.cli.worker:worker", "Deliver what is pending, until stopped."),
     "status": ("outbox.cli.status:status", "Say how the outbox stands."),
+    "check": ("outbox.cli.check:check", "Say whether all is well, as a monitoring plugin."),
     "list": ("outbox.cli.listing:list_messages", "List messages."),
-    "failed": ("outbox.cli.listing:failed", "List failed messages, or count them by cause."),
+    "failed": ("outbox.cli.listing:failed", "List failed messages, or count them by cause or day."),
     "show": ("outbox.cli.show:show", "Show one message, its body and its attempts."),
     "retry": ("outbox.cli.retry:retry", "Send failed messages again."),
     "discard": ("outbox.cli.discard:discard", "Give messages up for good."),

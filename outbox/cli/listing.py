@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from outbox.store.look import Filters, Group, IdPrefix, Summary
 
 
+_FORMS = ("json", "jsonl", "csv")
+
+
 def _listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
-    def build(*args: Any, as_json: bool, as_jsonl: bool, **options: Any) -> Any:
-        if as_json and as_jsonl:
-            msg = "--json and --jsonl exclude each other"
+    def build(*args: Any, **options: Any) -> Any:
+        forms = [form for form in _FORMS if options.pop(f"as_{form}")]
+        if len(forms) > 1:
+            msg = f"{' and '.join(f'--{form}' for form in forms)} exclude each other"
             raise click.UsageError(msg)
-        form = "json" if as_json else "jsonl" if as_jsonl else None
-        return command(*args, form=form, **options)
+        return command(*args, form=forms[0] if forms else None, **options)
 
     for option in (
         click.option(
@@ -40,6 +43,7 @@ def _listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="At most so many; 0 is all.",
         ),
+        click.option("--csv", "as_csv", is_flag=True, help="CSV, for a spreadsheet: the fields of --json."),
         click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line, as they are read."),
         click.option("--json", "as_json", is_flag=True, help="One JSON array."),
     ):
@@ -63,12 +67,16 @@ def list_messages(*, loaded: Loaded, **options: Any) -> None:
 @click.command()
 @filter_options(state=State.FAILED)
 @_listing_options
-@click.option("--by", type=click.Choice(["error", "name", "status"]), help="Count them by cause instead.")
+@click.option(
+    "--by", type=click.Choice(["error", "name", "status", "day"]), help="Count them by cause, or by day, instead."
+)
 @settings_options("database_url")
 def failed(*, loaded: Loaded, by: str | None, **options: Any) -> None:
-    """List failed messages, newest first, or count them by cause.
+    """List failed messages, newest first, or count them by cause or by day.
 
     With --by: the most frequent cause first, when the first and the last of it failed, and the newest id of each.
+    Errors that differ in nothing but ids, numbers, addresses and times are one: # stands for those. A day is that on which
+    a message failed, in UTC; the last one comes first.
     """
     if by is None:
         _list(loaded, **options)
@@ -88,6 +96,8 @@ def _list(loaded: Loaded, *, filters: Filters, form: str | None, limit: int, aft
             _show(list(itertools.chain.from_iterable(found)), limit, database_now(connection))
         elif form == "jsonl":
             _write_lines(found)
+        elif form == "csv":
+            _write_csv(found)
         else:
             _write_array(found)
 
@@ -110,6 +120,16 @@ def _write_lines(found: Iterator[list[Summary]]) -> None:
 
     for page in found:
         out("".join(to_json(row) + "\n" for row in page))
+
+
+def _write_csv(found: Iterator[list[Summary]]) -> None:
+    from outbox.render import out
+    from outbox.render.csvs import csv_row
+    from outbox.store.look import Summary
+
+    out(csv_row(Summary._fields))
+    for page in found:
+        out("".join(map(csv_row, page)))
 
 
 def _write_array(found: Iterator[list[Summary]]) -> None:
@@ -137,24 +157,17 @@ def _count(loaded: Loaded, by: str, *, filters: Filters, form: str | None, limit
 
 def _show_counts(by: str, found: list[Group], form: str | None, now: datetime) -> None:
     from outbox.render import line, out, to_json
-    from outbox.render.messages import group_table
+    from outbox.render.csvs import csv_row
+    from outbox.render.messages import group_fields, group_json, group_table
 
-    objects = [_counted(by, each) for each in found]
+    objects = [group_json(by, each) for each in found]
     if form == "jsonl":
         out("".join(to_json(each) + "\n" for each in objects))
     elif form == "json":
         out(to_json(objects, indent=2) + "\n")
+    elif form == "csv":
+        out("".join(map(csv_row, [group_fields(by), *(each.values() for each in objects)])))
     elif found:
         group_table(by, found, now)
     else:
         line("No message matches.")
-
-
-def _counted(by: str, group: Group) -> dict[str, object]:
-    return {
-        by: group.value,
-        "count": group.count,
-        "first_settled_at": group.first_settled_at,
-        "last_settled_at": group.last_settled_at,
-        "sample_id": group.sample_id,
-    }

@@ -100,10 +100,10 @@ def _encoded(made: Destination) -> Encoded:
 def _require_worker(engine: Engine, destination: str) -> None:
     """Raise `TryLater` where nobody would send it now."""
     from outbox.render.standing import sentence
-    from outbox.store.look import alive, pause_of
+    from outbox.store.look import living, pause_of
 
     with engine.connect() as connection, connection.begin():
-        workers, pause = alive(connection), pause_of(connection, destination)
+        workers, pause = living(connection), pause_of(connection, destination)
     if not workers:
         msg = "No worker is alive: nobody would send it, and nothing was enqueued"
         raise TryLater(msg, hint="Start one, in another terminal perhaps: outbox worker")

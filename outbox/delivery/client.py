@@ -18,9 +18,8 @@ from pyreqwest.exceptions import BuilderError, RequestError
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.response import Response
 
-from outbox._version import __version__
 from outbox.delivery.causes import TryFailed, explain
-from outbox.destinations import DestinationSettings, Request
+from outbox.destinations import USER_AGENT, DestinationSettings, Request
 from outbox.errors import ConfigurationError
 from outbox.message import Delivered
 
@@ -76,7 +75,7 @@ class Client:
             .brotli(enable=False)
             .zstd(enable=False)
             .deflate(enable=False)
-            .user_agent(f"overcentric-outbox/{__version__}")
+            .user_agent(USER_AGENT)
             .timeout(timedelta(seconds=self._try_timeout))
             .connect_timeout(timedelta(seconds=self._connect_timeout))
             .pool_max_idle_per_host(settings.concurrency)

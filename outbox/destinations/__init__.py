@@ -8,12 +8,13 @@ from outbox.destinations.headers import configured
 from outbox.destinations.kinds import make
 from outbox.destinations.overcentric import Overcentric
 from outbox.destinations.payload import json_body, name_of
-from outbox.destinations.request import Destination, Request, authority, checked
+from outbox.destinations.request import USER_AGENT, Destination, Request, authority, checked
 from outbox.event import Encoded
 from outbox.message import Message
 from outbox.settings import DestinationSettings
 
 __all__ = [
+    "USER_AGENT",
     "Destination",
     "DestinationSettings",
     "Encoded",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import SplitResult, urlsplit
 
+from outbox._version import __version__
 from outbox.errors import ConfigurationError
 from outbox.event import Encoded
 from outbox.message import Message
 from outbox.settings.destinations import DEFAULT_ENDPOINT
+
+USER_AGENT: Final = f"overcentric-outbox/{__version__}"
+"""What every request calls itself, beside the headers that a destination gives it."""
 
 
 class Request(NamedTuple):

@@ -11,7 +11,7 @@ from outbox.render.standing import sentence
 from outbox.settings import Settings
 from outbox.settings.destinations import own_variable
 from outbox.store.engine import Connection
-from outbox.store.look import Standing, alive, is_listened_to, standing
+from outbox.store.look import Standing, is_listened_to, living, standing
 
 _STALE = 120.0
 """Seconds that something may be due before a worker is missed."""
@@ -19,7 +19,7 @@ _STALE = 120.0
 
 def workers(connection: Connection, _settings: Settings) -> Iterator[Finding]:
     """Whether one is alive, of this version."""
-    found = alive(connection)
+    found = living(connection)
     if not found:
         yield warning("worker", "no worker is alive: nothing is delivered", "Start one: outbox worker")
         return
@@ -67,7 +67,7 @@ def wake(connection: Connection, settings: Settings) -> Iterator[Finding]:
         yield warning("wake", text, "Unset it")
         return
     heard = is_listened_to(connection)
-    if heard is False and alive(connection):
+    if heard is False and living(connection):
         text = "OUTBOX_WAKE=on, and no worker listens: the application's notifications wake nobody"
         remedy = "Set it for the workers, too, and let them reach PostgreSQL without a transaction pooler"
         yield warning("wake", text, remedy)

@@ -55,6 +55,17 @@ def group_table(by: str, rows: Sequence[Group], now: datetime) -> None:
     table(columns, [(row.count, *_span(row, now), row.sample_id, _value(row.value)) for row in rows])
 
 
+def group_fields(by: str) -> tuple[str, ...]:
+    """What is told of each count."""
+    return (by, "count", "first_settled_at", "last_settled_at", "sample_id")
+
+
+def group_json(by: str, group: Group) -> dict[str, object]:
+    """The object that stands for one count."""
+    values = (group.value, group.count, group.first_settled_at, group.last_settled_at, group.sample_id)
+    return dict(zip(group_fields(by), values, strict=True))
+
+
 def _span(row: Group, now: datetime) -> Iterator[str]:
     for moment in (row.first_settled_at, row.last_settled_at):
         yield "" if moment is None else ago(moment, now)

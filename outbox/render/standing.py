@@ -7,27 +7,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 from outbox.event.moments import rfc3339
-from outbox.render.ages import age
+from outbox.render.ages import age, ago
+from outbox.render.messages import group_json, group_table
 from outbox.render.screen import line
 from outbox.render.table import Column, table
 from outbox.schema import FOREVER
 from outbox.settings.destinations import own_variable
-from outbox.store.look import Destination, Standing
+from outbox.store.look import NEWEST, Destination, Standing
 
 _STALE = 120.0
-"""Seconds that something may be due before the question is whether a worker runs."""
+"""Seconds that something may be due before the question is what keeps the workers from it."""
 
 
 def standing_json(stands: Standing) -> dict[str, Any]:
     """The object of `outbox status --json`: `delivered_estimated` is there only when it is true."""
-    found = stands._asdict()
+    found = stands._asdict() | {"errors": [group_json("error", each) for each in stands.errors]}
     if not stands.delivered_estimated:
         del found["delivered_estimated"]
-    return found
+    return found | {"verdict": [*verdict(stands)]}
 
 
 def show_standing(stands: Standing, database: str) -> None:
-    """Print the verdict, then the counts, then the destinations."""
+    """Print the verdict, then the counts, the destinations, the workers, and the most frequent errors."""
     for sentence in verdict(stands):
         line(sentence)
     line(f"Database: {database}")
@@ -46,6 +47,31 @@ def show_standing(stands: Standing, database: str) -> None:
         (Column("DESTINATION"), Column("PAUSED"), Column("SINCE"), Column("BY"), Column("REASON")),
         [(each.name, _pause(each), _since(each), each.paused_by, each.reason) for each in stands.destinations],
     )
+    _show_workers(stands)
+    _show_errors(stands)
+
+
+def _show_workers(stands: Standing) -> None:
+    line()
+    if not stands.workers:
+        line(_no_worker(stands))
+        return
+    table(
+        (Column("WORKER"), Column("PROCESS", right=True), Column("VERSION"), Column("STARTED"), Column("SEEN")),
+        [
+            (each.host, each.pid, each.version, ago(each.started_at, stands.now), ago(each.seen_at, stands.now))
+            for each in stands.workers
+        ],
+    )
+
+
+def _show_errors(stands: Standing) -> None:
+    if not stands.errors:
+        return
+    line()
+    if stands.failed > NEWEST:
+        line(f"Of the newest {NEWEST:,} failed:")
+    group_table("error", stands.errors, stands.now)
 
 
 def verdict(stands: Standing) -> Iterator[str]:
@@ -53,10 +79,24 @@ def verdict(stands: Standing) -> Iterator[str]:
     trouble = [*_trouble(stands)]
     yield from trouble
     if stands.oldest_due_seconds is not None:
-        asks = " Is a worker running?" if stands.oldest_due_seconds > _STALE and not stands.claimed else ""
-        yield f"{stands.due:,} due, the oldest for {age(stands.oldest_due_seconds)}.{asks}"
+        yield f"{stands.due:,} due, the oldest for {age(stands.oldest_due_seconds)}.{_why_due(stands)}"
     elif not trouble:
         yield f"All well: {_waiting(stands)}."
+
+
+def _why_due(stands: Standing) -> str:
+    if not stands.workers:
+        return f" {_no_worker(stands)}"
+    is_held_up = any(each.cause is not None for each in stands.destinations) or stands.unconfigured or stands.claimed
+    if is_held_up or (stands.oldest_due_seconds or 0.0) <= _STALE:
+        return ""
+    return " The workers that live hold nothing: their logs say why."
+
+
+def _no_worker(stands: Standing) -> str:
+    if (last := stands.last_worker) is None:
+        return "No worker is running."
+    return f"No worker is running; the last one was seen {ago(last.seen_at, stands.now)}: process {last.pid} on {last.host}."
 
 
 def sentence(destination: Destination) -> str:
@@ -78,6 +118,8 @@ def _trouble(stands: Standing) -> Iterator[str]:
         yield f"{unconfigured.due:,} due for {unconfigured.name}, which is not configured here: {how}."
     if stands.retrying:
         yield f"{stands.retrying:,} tried in vain so far, and to be tried again: `outbox list --state pending` says why."
+    if stands.last_worker is not None and stands.pending and stands.oldest_due_seconds is None:
+        yield _no_worker(stands)
     for worker in stands.troubles:
         yield f"The worker on {worker.host} (process {worker.pid}) waits: {worker.trouble}."
 

@@ -18,22 +18,22 @@ ANSWER_SECONDS = 60.0
 
 
 @contextmanager
-def opened(database_url: str) -> Iterator[Engine]:
-    """Open the database for what the block does.
+def opened(database_url: str, *, answer: float = ANSWER_SECONDS) -> Iterator[Engine]:
+    """Open the database for what the block does. `answer` is how many seconds a statement may take.
 
     Raises `DatabaseUnreachable`, `SchemaOutdated` or `ConfigurationError`, at the start or from within the block.
     """
-    with opened_unchecked(database_url) as engine:
+    with opened_unchecked(database_url, answer=answer) as engine:
         with engine.connect() as connection:
             check_schema(connection)
         yield engine
 
 
 @contextmanager
-def opened_unchecked(database_url: str) -> Iterator[Engine]:
+def opened_unchecked(database_url: str, *, answer: float = ANSWER_SECONDS) -> Iterator[Engine]:
     """Open the database, of whatever version its tables are. Raises as `opened` does."""
     engine = open_engine(database_url)
-    cut_silence(engine, ANSWER_SECONDS)
+    cut_silence(engine, answer)
     try:
         require_file(engine.url)
         with explained(engine):

@@ -2,24 +2,27 @@
 
 from outbox.store.look.enqueued import Enqueued, enqueued, owner
 from outbox.store.look.filters import NO_ANSWER, Filters, Moment
+from outbox.store.look.fingerprint import fingerprint
 from outbox.store.look.groups import Group, Grouping, groups
+from outbox.store.look.health import Health, health
 from outbox.store.look.ids import IdPrefix, matching_ids
 from outbox.store.look.listing import PAGE, Summary, database_now, now_in_transaction, pages
 from outbox.store.look.server import is_listened_to, server_settings
 from outbox.store.look.show import AttemptRecord, Shown, shown
-from outbox.store.look.status import Destination, Standing, Trouble, Unconfigured, is_known, pause_of, standing
-from outbox.store.look.workers import Alive, alive
+from outbox.store.look.status import NEWEST, Destination, Standing, Unconfigured, is_known, pause_of, standing
+from outbox.store.look.workers import Trouble, Worker, living
 
 __all__ = [
+    "NEWEST",
     "NO_ANSWER",
     "PAGE",
-    "Alive",
     "AttemptRecord",
     "Destination",
     "Enqueued",
     "Filters",
     "Group",
     "Grouping",
+    "Health",
     "IdPrefix",
     "Moment",
     "Shown",
@@ -27,12 +30,15 @@ __all__ = [
     "Summary",
     "Trouble",
     "Unconfigured",
-    "alive",
+    "Worker",
     "database_now",
     "enqueued",
+    "fingerprint",
     "groups",
+    "health",
     "is_known",
     "is_listened_to",
+    "living",
     "matching_ids",
     "now_in_transaction",
     "owner",

@@ -1,4 +1,4 @@
-"""How the outbox stands: counts, the age of what is due, pauses, and what workers wait for."""
+"""How the outbox stands: counts, the age of what is due, pauses, workers, and the errors of what failed."""
 
 from __future__ import annotations
 
@@ -28,13 +28,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import ScalarSelect
 
-from outbox.schema import destination, message, utc_after, utc_now, worker
+from outbox.message import State
+from outbox.schema import destination, message, utc_now
 from outbox.store.gates import Reading, readings
-from outbox.store.look.workers import ALIVE_SECONDS
+from outbox.store.look.filters import Filters
+from outbox.store.look.groups import Group, Grouping, groups
+from outbox.store.look.workers import Trouble, Worker, last_seen, living, troubles
 from outbox.store.statements import IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED
 
 EXACT_BELOW = 100_000
 """Rows up to which all are counted; beyond, what was delivered is the database's own estimate."""
+
+NEWEST = 10_000
+"""Failed messages, the newest ones, whose errors are counted."""
+
+_ERRORS = 5
 
 
 class Destination(NamedTuple):
@@ -68,15 +76,6 @@ class Unconfigured(NamedTuple):
     due: int
 
 
-class Trouble(NamedTuple):
-    """What a worker waits for on its own, while others may work."""
-
-    host: str
-    pid: int
-    seen_at: datetime
-    trouble: str
-
-
 class Standing(NamedTuple):
     """How the outbox stands. `pending` is the sum of `due`, `claimed` and `scheduled`."""
 
@@ -97,17 +96,27 @@ class Standing(NamedTuple):
     destinations: list[Destination]
     unconfigured: list[Unconfigured]
     troubles: list[Trouble]
+    workers: list[Worker]
+    """Those that live."""
+    last_worker: Worker | None
+    """Where none lives, the one that was seen last and did not end as it should."""
+    errors: list[Group]
+    """The most frequent errors of the `NEWEST` failed messages."""
+    now: datetime
+    """The database's clock."""
 
 
 def standing(connection: Connection, known: Iterable[str]) -> Standing:
-    """Count in few statements, each served by an index, none of which locks anything.
+    """Count in few statements, each served by an index, none of which locks anything. Each transaction is short.
 
     `known` are the destinations that are configured: told of even where none of their rows exists.
     """
-    configured = [*known]
-    total = _estimate(connection)
-    exact = total is None or total < EXACT_BELOW
-    row = connection.execute(_counts(exact=exact)).one()
+    with connection.begin():
+        total = _estimate(connection)
+        exact = total is None or total < EXACT_BELOW
+        row = connection.execute(_counts(exact=exact)).one()
+    with connection.begin():
+        rest = _rest(connection, [*known])
     pending = row.pending_plain + row.pending_keyed
     due = row.due_plain + row.due_keyed
     claimed = row.claimed_plain + row.claimed_keyed
@@ -121,10 +130,24 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
         delivered_estimated=not exact,
         failed=row.failed,
         oldest_due_seconds=_waited(row),
-        destinations=_destinations(connection, configured),
-        unconfigured=[Unconfigured(*each) for each in connection.execute(_unconfigured(), {"names": configured})],
-        troubles=[Trouble(*each) for each in connection.execute(_troubles())],
+        **rest,
+        errors=groups(connection, _FAILED, Grouping.ERROR, limit=_ERRORS, newest=NEWEST) if row.failed else [],
+        now=row.now,
     )
+
+
+_FAILED = Filters(state=State.FAILED)
+
+
+def _rest(connection: Connection, known: list[str]) -> dict[str, Any]:
+    workers = living(connection)
+    return {
+        "destinations": _destinations(connection, known),
+        "unconfigured": [Unconfigured(*each) for each in connection.execute(_unconfigured(), {"names": known})],
+        "troubles": troubles(workers),
+        "workers": workers,
+        "last_worker": None if workers else last_seen(connection),
+    }
 
 
 def _waited(row: Row[Any]) -> float | None:
@@ -209,14 +232,6 @@ def _unconfigured() -> Select[Any]:
     ]
     both = union_all(*parts).subquery("both_kinds")
     return select(both.c.name, cast(func.sum(both.c.due), Integer)).group_by(both.c.name).order_by(both.c.name)
-
-
-@functools.cache
-def _troubles() -> Select[Any]:
-    columns = worker.c
-    is_alive = columns.seen_at > utc_after(-ALIVE_SECONDS)
-    query = select(columns.host, columns.pid, columns.seen_at, columns.trouble)
-    return query.where(columns.trouble.is_not(None), is_alive).order_by(columns.host, columns.pid)
 
 
 def is_known(connection: Connection, name: str) -> bool:
