@@ -21,7 +21,7 @@ from support.commands import MINIMAL, Console, add, add_attempt
 from support.databases import Database
 
 STATUS_FIELDS = [
-    "pending", "due", "claimed", "scheduled", "retrying", "delivered", "failed", "oldest_due_seconds", "destinations",
+    "pending", "due", "claimed", "scheduled", "retrying", "delivered", "failed", "discarded", "oldest_due_seconds", "destinations",
     "unconfigured", "troubles", "workers", "last_worker", "errors", "now", "verdict",
 ]  # fmt: skip
 LIST_FIELDS = [
@@ -63,6 +63,7 @@ def test_status_of_an_empty_outbox(outbox: Console) -> None:
     assert ran.code == 0
     assert list(ran.json) == STATUS_FIELDS
     assert ran.json == dict.fromkeys(STATUS_FIELDS, 0) | {name: [] for name in STATUS_FIELDS[8:]} | {
+        "discarded": 0,
         "oldest_due_seconds": None,
         "destinations": [OPEN],
         "last_worker": None,

@@ -217,3 +217,20 @@ def test_watch_draws_no_more_than_there_is_room_for(database: Database) -> None:
     assert frame.count(b"\n") <= 5
     assert b"SAMPLE ID" not in frame
     assert b"SAMPLE ID" in screen.received
+
+
+def test_what_was_discarded_is_counted_apart(outbox: Console, database: Database) -> None:
+    """It is no trouble any more: not for status, not for check, and `outbox failed` lists it only when asked."""
+    failed = {"state": "failed", "last_error": "HTTP 400"}
+    add(database, name="bad", **failed)
+    for _ in range(2):
+        add(database, name="given_up", failure_reason="discarded", **failed)
+    found = outbox("status", "--json").json
+    assert (found["failed"], found["discarded"], found["delivered"]) == (1, 2, 0)
+    assert [each["count"] for each in found["errors"]] == [1]
+    assert re.search(r"^discarded +2$", outbox("status").out, re.MULTILINE)
+    assert "failed=1;" in outbox("check").out
+    assert [each["name"] for each in outbox("failed", "--json").json] == ["bad"]
+    assert [each["count"] for each in outbox("failed", "--by", "status", "--json").json] == [1]
+    assert len(outbox("failed", "--failure-reason", "discarded", "--json").json) == 2
+    assert len(outbox("list", "--state", "failed", "--json").json) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -71,17 +72,18 @@ def list_messages(*, loaded: Loaded, **options: Any) -> None:
     "--by", type=click.Choice(["error", "name", "status", "day"]), help="Count them by cause, or by day, instead."
 )
 @settings_options("database_url")
-def failed(*, loaded: Loaded, by: str | None, **options: Any) -> None:
+def failed(*, loaded: Loaded, filters: Filters, by: str | None, **options: Any) -> None:
     """List failed messages, newest first, or count them by cause or by day.
 
     With --by: the most frequent cause first, when the first and the last of it failed, and the newest id of each.
     Errors that differ in nothing but ids, numbers, addresses and times are one: # stands for those. A day is that on which
-    a message failed, in UTC; the last one comes first.
+    a message failed, in UTC; the last one comes first. Discarded ones are left out, unless --failure-reason asks for them.
     """
+    wanted = replace(filters, undiscarded=filters.failure_reason is None)
     if by is None:
-        _list(loaded, **options)
+        _list(loaded, filters=wanted, **options)
     else:
-        _count(loaded, by, **options)
+        _count(loaded, by, filters=wanted, **options)
 
 
 def _list(loaded: Loaded, *, filters: Filters, form: str | None, limit: int, after: IdPrefix | None) -> None:

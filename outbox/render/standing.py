@@ -41,6 +41,8 @@ def show_standing(stands: Standing, database: str) -> None:
         ("delivered", f"{about}{stands.delivered:,}"),
         ("failed", f"{stands.failed:,}"),
     ]
+    if stands.discarded:
+        rows.append(("discarded", f"{stands.discarded:,}"))
     table((Column("STATE", styles={"failed": "red"} if stands.failed else {}), Column("MESSAGES", right=True)), rows)
     line()
     table(

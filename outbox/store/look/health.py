@@ -21,6 +21,7 @@ class Health(NamedTuple):
     oldest_due: float | None
     """Seconds for which the oldest message that nobody holds has been due; None where nothing is."""
     failed: int
+    """Without those that an operator has discarded."""
     workers: int
     """Those that live."""
     paused: list[str]
@@ -51,7 +52,7 @@ def _first_due(is_of_kind: ColumnElement[bool]) -> Any:
 
 
 def _failed(connection: Connection, since: float | None) -> int:
-    conditions = Filters(state=State.FAILED).conditions(connection.dialect.name)
+    conditions = Filters(state=State.FAILED, undiscarded=True).conditions(connection.dialect.name)
     if since is not None:
         conditions.append(message.c.settled_at >= utc_after(-since))
     return connection.execute(select(func.count()).select_from(message).where(*conditions)).scalar_one()

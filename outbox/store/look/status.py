@@ -26,7 +26,6 @@ from sqlalchemy import (
     text,
     union_all,
 )
-from sqlalchemy.sql.selectable import ScalarSelect
 
 from outbox.message import State
 from outbox.schema import destination, message, utc_now
@@ -91,6 +90,8 @@ class Standing(NamedTuple):
     delivered: int
     delivered_estimated: bool
     failed: int
+    """Without those that an operator has discarded."""
+    discarded: int
     oldest_due_seconds: float | None
     """How long the oldest due message has been due; None where nothing is."""
     destinations: list[Destination]
@@ -126,9 +127,10 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
         claimed=claimed,
         scheduled=pending - due - claimed,
         retrying=row.retrying_plain + row.retrying_keyed,
-        delivered=max(0, (row.total if total is None or exact else total) - pending - row.failed),
+        delivered=max(0, (row.total if total is None or exact else total) - pending - row.failed - row.discarded),
         delivered_estimated=not exact,
         failed=row.failed,
+        discarded=row.discarded,
         oldest_due_seconds=_waited(row),
         **rest,
         errors=groups(connection, _FAILED, Grouping.ERROR, limit=_ERRORS, newest=NEWEST) if row.failed else [],
@@ -136,7 +138,7 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
     )
 
 
-_FAILED = Filters(state=State.FAILED)
+_FAILED = Filters(state=State.FAILED, undiscarded=True)
 
 
 def _rest(connection: Connection, known: list[str]) -> dict[str, Any]:
@@ -159,11 +161,15 @@ def _waited(row: Row[Any]) -> float | None:
 def _counts(*, exact: bool) -> Select[Any]:
     """One statement, hence one snapshot: the counts agree with each other."""
     # Apart, because SQLite uses a partial index only for its very predicate.
-    plain, keyed = _pending(keyed=False), _pending(keyed=True)
-    query = select(utc_now().label("now"), *plain.c, *keyed.c, _rows(failed=True).label("failed")).join_from(
-        plain, keyed, literal_column("1") == literal_column("1")
+    plain, keyed, failed = _pending(keyed=False), _pending(keyed=True), _failed()
+    query = select(utc_now().label("now"), *plain.c, *keyed.c, *failed.c)
+    # Each has one row. The conditions hold always; without one that names both sides SQLAlchemy warns of a product.
+    less_than_none = -1 - plain.c.pending_plain
+    query = query.select_from(
+        plain.join(keyed, keyed.c.pending_keyed > less_than_none).join(failed, failed.c.failed > less_than_none)
     )
-    return query.add_columns(_rows(failed=False).label("total")) if exact else query
+    total = select(func.count()).select_from(message).scalar_subquery()
+    return query.add_columns(total.label("total")) if exact else query
 
 
 def _pending(*, keyed: bool) -> Subquery:
@@ -182,9 +188,15 @@ def _pending(*, keyed: bool) -> Subquery:
     )
 
 
-def _rows(*, failed: bool) -> ScalarSelect[Any]:
-    query = select(func.count()).select_from(message)
-    return (query.where(message.c.state == literal_column("'failed'")) if failed else query).scalar_subquery()
+def _failed() -> Subquery:
+    is_discarded = message.c.failure_reason == literal_column("'discarded'")
+    return (
+        select(
+            func.count(case((~is_discarded, 1))).label("failed"), func.count(case((is_discarded, 1))).label("discarded")
+        )
+        .where(message.c.state == literal_column("'failed'"))
+        .subquery()
+    )
 
 
 # PostgreSQL keeps rows and pages as of the last ANALYZE: the density times today's pages, as its planner reckons.
