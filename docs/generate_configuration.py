@@ -52,6 +52,7 @@ _SYNTAX = """\
 | | Written as | Examples |
 |---|---|---|
 | durations | a number and a unit: `ms`, `s`, `m`, `h`, `d` | `200ms`, `1.5s`, `30s`, `5m`, `2h`, `7d` |
+| times to keep | a duration, `0`, or `forever`, which may be written `-1` | `30d`, `0`, `forever`, `-1` |
 | sizes | bytes, or a number with `B`, `KiB` or `MiB` | `262144`, `256KiB`, `1MiB` |
 | rates | a number and `/s`, `/m` or `/h`; `none` | `50/s`, `3000/m`, `100/h` |
 | headers | `Name: value`, separated by semicolons; in TOML also a table | `X-Tenant: 42; X-Shop: a` |

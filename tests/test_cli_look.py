@@ -298,9 +298,10 @@ def test_show_tells_all_of_a_message(outbox: Console, database: Database) -> Non
     add_attempt(database, added, attempt=2, status=None, certainty="not_sent", error="refused", response=None)
     found = outbox("show", added, "--json").json
     assert list(found) == [
-        *LIST_FIELDS, "occurred_at", "ordering_key", "on_unknown", "lost", "claimed_until", "body", "attempts_log",
+        *LIST_FIELDS, "occurred_at", "ordering_key", "on_unknown", "lost", "claimed_until", "body", "body_wiped",
+        "attempts_log",
     ]  # fmt: skip
-    assert found["body"] == json.loads(MINIMAL)
+    assert (found["body"], found["body_wiped"]) == (json.loads(MINIMAL), False)
     assert (found["ordering_key"], found["on_unknown"], found["lost"], found["claimed_until"]) == ("k", "park", 1, None)
     assert [list(each) for each in found["attempts_log"]] == [ATTEMPT_FIELDS] * 2
     first, second = found["attempts_log"]

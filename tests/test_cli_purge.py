@@ -7,14 +7,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, insert, select
 
-from outbox.message import State
 from outbox.producer.ids import uuid7
 from outbox.schema import attempt, dedup, message, utc_after
-from outbox.store.purge import PAGE, count_page, purge_page
+from outbox.store.purge import PAGE, Kept, find, remove, start_of
 from support.commands import Console, add, add_attempt, at_a_terminal, rows
 from support.databases import Database
-
-DAY = 86400.0
+from support.keeping import DAY, add_key, keys
 
 
 @pytest.fixture
@@ -69,10 +67,11 @@ def test_where_nobody_can_be_asked(outbox: Console, database: Database) -> None:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
 def test_a_person_is_asked(database: Database, answer: str, left: int) -> None:
-    """The count comes before the question."""
+    """The count comes before the question; no is exit 1."""
     settled(database, 31)
     options = ("--state", "delivered", "--older-than", "30d", "--database-url", database.url)
-    _, screen = at_a_terminal(answer, "purge", *options)
+    code, screen = at_a_terminal(answer, "purge", *options)
+    assert code == left
     assert "1 delivered, settled more than 30d ago" in screen
     assert len(rows(database)) == left
 
@@ -84,7 +83,8 @@ def test_a_person_is_asked(database: Database, answer: str, left: int) -> None:
         (["--state", "pending", "--older-than", "30d"], "'pending' is not one of 'delivered', 'failed'"),
         (["--state", "delivered", "--older-than", "soon"], "'soon': expected how long ago, such as 12h, 30d"),
         (["--state", "delivered", "--older-than", "9999999d"], "'9999999d': expected less than a century"),
-        (["--older-than", "30d"], "Missing option '--state'"),
+        (["--older-than", "30d"], "Say which: --state delivered, --state failed, or --dedup"),
+        (["--older-than", "30d", "--dedup", "--state", "failed"], "Say which"),
         (["--state", "delivered"], "Missing option '--older-than'"),
     ],
 )
@@ -107,10 +107,27 @@ def test_many_are_removed_page_by_page(outbox: Console, database: Database) -> N
                 )
             )
     with database.engine.begin() as connection:
-        counted = count_page(connection, State.DELIVERED, 30 * DAY)
-        page = purge_page(connection, State.DELIVERED, 30 * DAY)
-    assert (page.old, page.looked, page.reached) == (PAGE // 2, PAGE, str(ids[PAGE - 1])) == (
-        counted.old, counted.looked, counted.reached,
-    )  # fmt: skip
+        page = find(connection, Kept.DELIVERED, 30 * DAY, start_of(Kept.DELIVERED))
+        assert remove(connection, Kept.DELIVERED, 30 * DAY, page.old) == len(page.old)
+    assert (len(page.old), page.looked, page.reached) == (PAGE // 2, PAGE, (str(ids[PAGE - 1]),))
     assert outbox("purge", "--state", "delivered", "--older-than", "30d", "--yes").out.startswith("removed 250 ")
     assert {row.id for row in rows(database)} == set(ids[::2])
+
+
+def test_old_keys_against_duplicates(outbox: Console, database: Database) -> None:
+    """Whatever became of their messages, but for those that are pending; in any number of pages and destinations."""
+    pending, done, gone = add(database), settled(database, 1), uuid7()
+    with database.engine.begin() as connection:
+        old = {"message_id": gone, "created_at": utc_after(-31 * DAY)}
+        made = [old | {"destination": name, "key": f"{n}"} for name in ("crm", "overcentric") for n in range(PAGE)]
+        for row in made:
+            connection.execute(insert(dedup).values(**row))
+    for key, owner, days in (("done", done, 31), ("pending", pending, 31), ("young", gone, 29)):
+        add_key(database, key, owner, days)
+    options = ("purge", "--dedup", "--older-than", "30d")
+    ran = outbox(*options, "--dry-run")
+    assert (ran.code, ran.out) == (0, f"{2 * PAGE + 1} keys against duplicates, made more than 30d ago\n")
+    ran = outbox(*options, "--yes")
+    assert (ran.code, ran.out) == (0, f"removed {2 * PAGE + 1} keys against duplicates, made more than 30d ago\n")
+    assert keys(database) == {"pending", "young"}
+    assert {row.id for row in rows(database)} == {pending, done}

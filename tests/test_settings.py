@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from outbox.errors import ConfigurationError
 from outbox.settings import Settings, load, unknown_variables, variable
-from outbox.settings.values import show_duration
+from outbox.settings.values import show_duration, show_retention
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,32 @@ def test_durations(text: str, seconds: float) -> None:
     """A duration is a number and a unit, and is shown as it was written."""
     assert load(environ={"OUTBOX_LEASE": text}).settings.lease == pytest.approx(seconds)
     assert load(environ={"OUTBOX_LEASE": show_duration(seconds)}).settings.lease == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "shown"),
+    [
+        ("30d", 2_592_000, "30d"),
+        ("0", 0, "0"),
+        ("0s", 0, "0"),
+        ("-1", math.inf, "forever"),
+        ("forever", math.inf, "forever"),
+        ("Forever", math.inf, "forever"),
+    ],
+)
+@pytest.mark.parametrize("name", ["delivered", "failed", "dedup", "body"])
+def test_how_long_to_keep(name: str, text: str, seconds: float, shown: str) -> None:
+    """A duration, nothing at all, or for ever, which may be written as others write it."""
+    found = getattr(load(environ={f"OUTBOX_KEEP_{name.upper()}": text}).settings, f"keep_{name}")
+    assert found == seconds
+    assert show_retention(found) == shown
+
+
+def test_how_long_to_keep_by_default() -> None:
+    """A week, three months, a month; and bodies as long as their messages."""
+    found = Settings()
+    days = [each / 86400 for each in (found.keep_delivered, found.keep_failed, found.keep_dedup, found.keep_body)]
+    assert days == [7, 90, 30, math.inf]
 
 
 @pytest.mark.parametrize("name", list(Settings.readings()))
@@ -43,6 +70,9 @@ def test_every_setting_reads_back_what_it_shows(name: str) -> None:
         ("CONCURRENCY", "0", "a whole number above zero"),
         ("CONCURRENCY", "many", "a whole number above zero"),
         ("MAX_BODY", "1GB", "a number of bytes"),
+        ("KEEP_FAILED", "-2", "less than a century, or 0, or forever"),
+        ("KEEP_FAILED", "never", "less than a century, or 0, or forever"),
+        ("KEEP_BODY", "99999d", "less than a century, or 0, or forever"),
         ("DELIVERY", "maybe", "one of on, log, off"),
     ],
 )

@@ -13,6 +13,7 @@ from sqlalchemy.exc import StatementError
 from outbox.message import Delivered, Failed, FailureReason, Message, Retry
 from outbox.schema import message, utc_after
 from outbox.store import Settled, Settlement, Store
+from outbox.store.settle import _deliver
 from outbox.store.statements import lock_held
 from outbox.store.writes import UNRECORDABLE
 from support.databases import Database
@@ -34,6 +35,18 @@ def test_delivered(database: Database) -> None:
         assert (row.state, row.last_status, row.last_error, row.attempts) == ("delivered", 202, None, 0)
         assert row.claimed_until is None
         assert row.settled_at >= row.created_at
+
+
+def test_a_body_may_be_wiped_with_its_delivery(database: Database) -> None:
+    """In the very statement, where that is asked for; what has failed, or is to be sent again, keeps its body."""
+    kept, given_up, again = put(database, 3)
+    with closing(Store(database.engine, wipes=True)) as store:
+        first, second, third = claim(database)
+        failed, later = Failed(FailureReason.REJECTED, an_attempt()), Retry(5.0, an_attempt())
+        assert store.settle([(first, Delivered(200)), (second, failed), (third, later)], ()) == Settled([], [])
+    assert [look(database, each).body for each in (kept, given_up, again)] == ["", "{}", "{}"]
+    assert look(database, kept).state == "delivered"
+    assert "body" not in str(_deliver(database.engine.dialect.name, wipes=False).compile(database.engine))
 
 
 def test_to_be_tried_again(database: Database) -> None:

@@ -9,14 +9,14 @@ from bars.bar import Bar, Figure
 from bars.explaining import Plan, explaining
 from bars.rows import analyse, fill, keep_statistics, release
 from outbox.message import Cause, Delivered
-from outbox.store import Choice, Place, Store
+from outbox.store import Choice, Kept, Place, Store, start_of
 from support.databases import Database
 
 LEASE = 60.0
 
 
 def measure(database: Database, *, rows: int = 100_000) -> Iterator[Figure]:
-    """Explain each statement of claims, looks at keys, settles, successions and a probe in a table of so many rows."""
+    """Explain each statement of claims, looks at keys, settles, successions, a probe and a purge in a table of so many rows."""
     for plans, statistics in explained(database, rows):
         faults = [fault for plan in plans for fault in plan.faults]
         what = f"sorts and full scans in {len(plans)} plans at {rows:,} rows, {statistics}"
@@ -36,7 +36,7 @@ def explained(database: Database, rows: int) -> Iterator[tuple[list[Plan], str]]
 
 
 def work(database: Database) -> list[Plan]:
-    """Claim from the start and from a position, look at keys, settle, claim successors, look for work, probe; give the plans."""
+    """Claim from the start and from a position, look at keys, settle, claim successors, look for work, probe, purge; give the plans."""
     with explaining(database.engine) as plans, closing(Store(database.engine)) as store:
         after = None
         for _ in range(2):
@@ -53,6 +53,8 @@ def work(database: Database) -> list[Plan]:
         if probe is not None:
             store.settle((), [probe.message])
             store.reopen("overcentric", probe.token)
+        for what in Kept:
+            store.purge(what, 0.0, start_of(what), until=store.id_of(0.0), size=250)
     return plans
 
 

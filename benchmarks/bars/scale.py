@@ -12,11 +12,11 @@ from statistics import median
 
 from bars.bar import Bar, Figure
 from bars.rows import analyse, empty, fill
-from outbox.message import Delivered, State
+from outbox.message import Delivered
 from outbox.store import Choice, Store
 from outbox.store.engine import open_engine
 from outbox.store.look import standing
-from outbox.store.purge import purge_page
+from outbox.store.purge import Kept, PrimaryKey, find, remove, start_of
 from outbox.store.transactions import Transactions
 from outbox.worker.watermark import Watermark
 from support.databases import Database
@@ -82,14 +82,15 @@ def _status(database: Database) -> float:
 def _purge(database: Database, pages: int) -> tuple[float, float]:
     """Messages removed a second, and seconds of the longest transaction."""
     engine = open_engine(database.url)
-    transactions, after, removed, seconds = Transactions(engine), None, 0, list[float]()
+    transactions, removed, seconds = Transactions(engine), 0, list[float]()
+    after: PrimaryKey | None = start_of(Kept.DELIVERED)
     for _ in range(pages):
-        began = time.perf_counter()
-        page = transactions.run(purge_page, State.DELIVERED, 0.0, after)
-        seconds.append(time.perf_counter() - began)
-        removed, after = removed + page.old, page.reached
         if after is None:
             break
+        began = time.perf_counter()
+        page = transactions.run(find, Kept.DELIVERED, 0.0, after)
+        removed, after = removed + transactions.run(remove, Kept.DELIVERED, 0.0, page.old), page.reached
+        seconds.append(time.perf_counter() - began)
     transactions.close()
     engine.dispose()
     return removed / sum(seconds), max(seconds)

@@ -25,8 +25,8 @@ def show(*, loaded: Loaded, wanted: IdPrefix, as_json: bool, as_curl: bool) -> N
     """Show one message, its body and its attempts.
 
     ID is a message's id or the beginning of it, such as 0199f0c2-7a5e, where it is unambiguous: the first 8 digits are
-    alike for about a minute. In the JSON object `body` is the body as the JSON that it is. The body is personal data:
-    this is the one look that shows it.
+    alike for about a minute. In the JSON object `body` is the body as the JSON that it is, or null with `body_wiped` where
+    nothing is left of it. The body is personal data: this is the one look that shows it.
     """
     from outbox.render.messages import show_message
     from outbox.store.look import database_now, matching_ids, shown
@@ -51,9 +51,10 @@ def show(*, loaded: Loaded, wanted: IdPrefix, as_json: bool, as_curl: bool) -> N
 
 def _write(found: Shown) -> None:
     from outbox.render import out, to_json
-    from outbox.render.messages import parsed_body
+    from outbox.render.messages import is_wiped, parsed_body
 
-    details = found.details._asdict() | {"body": parsed_body(found.details.body)}
+    body = found.details.body
+    details = found.details._asdict() | {"body": parsed_body(body), "body_wiped": is_wiped(body)}
     out(to_json(found.summary._asdict() | details | {"attempts_log": found.attempts_log}, indent=2) + "\n")
 
 

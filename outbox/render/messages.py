@@ -82,7 +82,7 @@ def show_message(found: Shown, now: datetime) -> None:
             line(f"{name:<15} {_field(value, now)}")
     line()
     line("body")
-    for part in _pretty(found.details.body):
+    for part in _pretty(found.details.body) or ["wiped after delivery"]:
         line(f"  {part}")
     line()
     _show_attempts(found.attempts_log)
@@ -95,12 +95,21 @@ def _field(value: object, now: datetime) -> str:
 
 
 def _pretty(body: str) -> list[str]:
+    if is_wiped(body):
+        return []
     parsed = parsed_body(body)
     return [body] if isinstance(parsed, str) else json.dumps(parsed, indent=2, ensure_ascii=False).split("\n")
 
 
+def is_wiped(body: str) -> bool:
+    """Whether the body was wiped or erased: there is nothing left of it."""
+    return not body
+
+
 def parsed_body(body: str) -> Any:
-    """The body as the JSON that it is; the text itself where it is none."""
+    """The body as the JSON that it is; the text itself where it is none; None where nothing is left of it."""
+    if is_wiped(body):
+        return None
     try:
         parsed = json.loads(body, parse_constant=_no_number)
         to_json(parsed)

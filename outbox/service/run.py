@@ -86,7 +86,12 @@ def open_worker(settings: Settings, mode: Mode) -> Iterator[Worker]:
     # Rows that a frozen worker has locked are nobody's: no longer than those that it holds by a claim.
     engine = open_engine(settings.database_url, idle_in_transaction=min(settings.lease, _IDLE_IN_TRANSACTION_SECONDS))
     try:
-        store = Store(engine, blocks=settings.behind_failed == "block", listens=settings.wake == "on")
+        store = Store(
+            engine,
+            blocks=settings.behind_failed == "block",
+            listens=settings.wake == "on",
+            wipes=settings.keep_body == 0,
+        )
         worker = Worker(store, Delivery(settings, Policy.of(settings)), settings, mode)
         logger.info("outbox %s: %s -> %s", __version__, shown_url(engine.url), _targets(settings))
         yield worker

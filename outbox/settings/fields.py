@@ -31,6 +31,10 @@ def _setting(
     return field(default=default, metadata={"reading": Reading(doc, parse, show, example, secret)}, repr=not secret)
 
 
+def _retention(default: str, doc: str, example: str) -> Any:
+    return _setting(values.retention(default), doc, parse=values.retention, show=values.show_retention, example=example)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the outbox can be told. Built by `outbox.settings.load`, which alone reads the environment."""
@@ -161,6 +165,25 @@ class Settings:
         "SQLite needs no setting.",
         parse=values.one_of("on", "off"),
         example="on",
+    )
+    keep_delivered: float = _retention(
+        "7d", "How long a delivered message stays after it was delivered, with the records of its attempts.", "30d"
+    )
+    keep_failed: float = _retention(
+        "90d",
+        "How long a failed message stays after it was given up, to be sent again, with the records of its attempts.",
+        "forever",
+    )
+    keep_dedup: float = _retention(
+        "30d",
+        "How long a `dedup_key` keeps others from being enqueued under it. That of a pending message stays longer.",
+        "180d",
+    )
+    keep_body: float = _retention(
+        "forever",
+        "How long a delivered message keeps its body. `0`: it is wiped in the statement that marks the message delivered; "
+        "a time: within a day after it. `forever`: as long as the message.",
+        "0",
     )
     delivery: str = _setting(
         "on",

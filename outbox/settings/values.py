@@ -53,6 +53,32 @@ def show_durations(seconds: tuple[float, ...]) -> str:
     return ",".join(show_duration(each) for each in seconds)
 
 
+CENTURY = 100 * 365 * 86400.0
+"""Seconds. Databases cannot reckon with much longer times."""
+
+
+def retention(text: str) -> float:
+    """Seconds in a duration or in `0`; infinite for `forever`, which may be written `-1`."""
+    word = text.strip().lower()
+    if word in {"forever", "-1"}:
+        return math.inf
+    try:
+        seconds = 0.0 if word == "0" else duration(text)
+    except ValueError:
+        seconds = math.inf
+    if seconds > CENTURY:
+        msg = "expected a number and a unit, such as 12h or 30d, less than a century, or 0, or forever"
+        raise ValueError(msg)
+    return seconds
+
+
+def show_retention(seconds: float) -> str:
+    """The shortest text that `retention` reads back as the same number of seconds."""
+    if math.isinf(seconds):
+        return "forever"
+    return show_duration(seconds) if seconds else "0"
+
+
 def size(text: str) -> int:
     """Bytes in `262144`, `256KiB` or `1MiB`."""
     found = _SIZE.fullmatch(text.strip())

@@ -6,6 +6,7 @@ from outbox.store.evidence import Choice
 from outbox.store.gates import Gate
 from outbox.store.position import Position
 from outbox.store.probes import Probe
+from outbox.store.purge import Kept, PrimaryKey, start_of
 from outbox.store.settle import Settled, Settlement
 from outbox.store.store import TROUBLE, Store
 from outbox.store.succession import Succession
@@ -16,14 +17,17 @@ __all__ = [
     "Choice",
     "Claimed",
     "Gate",
+    "Kept",
     "Lost",
     "NotThere",
     "Place",
     "Position",
+    "PrimaryKey",
     "Probe",
     "Settled",
     "Settlement",
     "Store",
     "Succession",
     "Work",
+    "start_of",
 ]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, Update, bindparam, null, select, upda
 
 from outbox.message import Delivered, Failed, Message, Outcome, Retry
 from outbox.schema import message, utc_now
-from outbox.store.statements import IS_HELD, IS_MINE, SETTLED, id_among, lock_all_held, lock_held, text_id
+from outbox.store.statements import IS_HELD, IS_MINE, SETTLED, WIPED, id_among, lock_all_held, lock_held, text_id
 from outbox.store.succession import Succession, succeed
 from outbox.store.writes import write_failed, write_retries
 
@@ -32,10 +32,16 @@ class Settled:
     """The next messages of the keys whose heads were settled, claimed."""
 
 
-def settle(connection: Connection, outcomes: Sequence[Settlement], succession: Succession | None = None) -> Settled:
+def settle(
+    connection: Connection,
+    outcomes: Sequence[Settlement],
+    succession: Succession | None = None,
+    *,
+    wipes: bool = False,
+) -> Settled:
     """Write a group of outcomes in the connection's transaction. Safe to repeat after an ambiguous COMMIT.
 
-    With a `succession` the next messages of the settled ones' keys are claimed.
+    With a `succession` the next messages of the settled ones' keys are claimed. `wipes`: what is delivered loses its body.
     """
     delivered: dict[tuple[UUID, int | None], list[Settlement]] = defaultdict(list)
     others: dict[UUID, list[Settlement]] = defaultdict(list)
@@ -47,8 +53,9 @@ def settle(connection: Connection, outcomes: Sequence[Settlement], succession: S
             others[held.token].append(settlement)
     lost: list[Settlement] = []
     locked: list[Settlement] = []
+    deliver = _deliver(connection.dialect.name, wipes=wipes)
     for (token, status), group in delivered.items():
-        _settle_delivered(connection, token, status, group, (lost, locked))
+        _settle_delivered(connection, deliver, {"token": token, "status": status}, group, (lost, locked))
     for token, group in others.items():
         _settle_others(connection, token, group, (lost, locked))
     successors: Sequence[Message] = ()
@@ -65,13 +72,13 @@ Missed = tuple[list[Settlement], list[Settlement]]
 
 
 def _settle_delivered(
-    connection: Connection, token: UUID, status: int | None, group: Sequence[Settlement], missed: Missed
+    connection: Connection, deliver: Update, values: dict[str, Any], group: Sequence[Settlement], missed: Missed
 ) -> None:
-    ids = [settlement[0].id for settlement in group]
-    values = {"ids": ids, "token": token, "status": status}
+    token, ids = values["token"], [settlement[0].id for settlement in group]
+    values["ids"] = ids
     if connection.dialect.name == "mysql" and not lock_all_held(connection, token, ids):
         values["ids"] = lock_held(connection, token, ids)
-    if not values["ids"] or connection.execute(_deliver(connection.dialect.name), values).rowcount != len(ids):
+    if not values["ids"] or connection.execute(deliver, values).rowcount != len(ids):
         _sort_out(connection, token, group, missed)
 
 
@@ -100,8 +107,8 @@ def _sort_out(connection: Connection, token: UUID, group: Sequence[Settlement], 
 
 
 @functools.cache
-def _deliver(dialect_name: str) -> Update:
-    values = SETTLED | {
+def _deliver(dialect_name: str, *, wipes: bool) -> Update:
+    values = (SETTLED | {"body": WIPED} if wipes else SETTLED) | {
         "state": "delivered",
         "settled_at": utc_now(),
         "last_status": bindparam("status"),

@@ -52,6 +52,12 @@ IS_HELD: ColumnElement[bool] = message.c.claimed_until.is_not(None)
 IS_MINE = (message.c.claim_token == bindparam("token"), IS_HELD)
 """The fence of every write that follows a claim."""
 
+WIPED = ""
+"""The body of a message whose body was wiped. No body is: the shortest JSON has a character."""
+
+HAS_BODY: ColumnElement[bool] = message.c.body != literal_column("''")
+"""Whether there is something to send. PostgreSQL compares lengths first: no long body is read for it."""
+
 IS_BLOCKED: ColumnElement[bool] = and_(
     destination.c.cause.is_not(None),
     or_(destination.c.paused_until > utc_now(), destination.c.cause != literal_column("'operator'")),

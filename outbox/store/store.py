@@ -21,6 +21,7 @@ from outbox.store.heartbeat import farewell, heartbeat
 from outbox.store.pauses import Grounds, Length, pause
 from outbox.store.position import Position
 from outbox.store.probes import Probe, end_turn, find_candidates, pause_again, probe, reopen
+from outbox.store.purge import Kept, PrimaryKey, find, id_of, remove
 from outbox.store.release import release
 from outbox.store.requirements import check_server, require_file
 from outbox.store.settle import Settled, Settlement, settle
@@ -41,12 +42,14 @@ class Store:
     """The worker's side of the database. One thread does all of its work.
 
     `blocks`: a failed message holds up those of its key behind it. `listens`: the application sends notifications.
+    `wipes`: what is delivered loses its body.
     """
 
-    def __init__(self, engine: Engine, *, blocks: bool = False, listens: bool = False) -> None:
+    def __init__(self, engine: Engine, *, blocks: bool = False, listens: bool = False, wipes: bool = False) -> None:
         self._engine = engine
         self._blocks = blocks
         self._listens = listens
+        self._wipes = wipes
         self._transactions = self._looks = Transactions(engine)
         # On SQLite a transaction that writes takes the lock that the application's writers want too. Elsewhere one
         # connection is enough for a worker, and all that it may count on.
@@ -88,7 +91,7 @@ class Store:
         self, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None = None
     ) -> Settled:
         """Settle what was sent and release what was not, in one transaction."""
-        return self._transactions.run(_settle_and_release, outcomes, unsent, succession)
+        return self._transactions.run(_settle_and_release, outcomes, unsent, succession, wipes=self._wipes)
 
     def gates(self, names: Iterable[str]) -> dict[str, Gate]:
         """How destinations stand: open, or paused by whom and why."""
@@ -168,6 +171,18 @@ class Store:
         """Give the destinations with pending messages that are not among the known."""
         return self._looks.run(strangers, known)
 
+    def id_of(self, age: float) -> str:
+        """Give the first id that could be made so many seconds ago."""
+        return self._looks.look(id_of, age)
+
+    def purge(
+        self, what: Kept, age: float, after: PrimaryKey, *, until: str, size: int
+    ) -> tuple[int, PrimaryKey | None]:
+        """Take away what is old on the next page, see `outbox.store.purge`; give how many that was, and the page's end."""
+        page = self._looks.look(find, what, age, after, until=until, size=size)
+        removed = self._transactions.run(remove, what, age, page.old) if page.old else 0
+        return removed, page.reached
+
     def heartbeat(self, worker: UUID, host: str, pid: int, version: str, trouble: str | None = None) -> None:
         """Say that the worker is alive, and what it waits for on its own."""
         self._transactions.run(heartbeat, worker, host, pid, version, trouble=trouble)
@@ -196,7 +211,12 @@ def _check(connection: Connection) -> None:
 
 
 def _settle_and_release(
-    connection: Connection, outcomes: Sequence[Settlement], unsent: Sequence[Message], succession: Succession | None
+    connection: Connection,
+    outcomes: Sequence[Settlement],
+    unsent: Sequence[Message],
+    succession: Succession | None,
+    *,
+    wipes: bool,
 ) -> Settled:
     release(connection, unsent)
-    return settle(connection, outcomes, succession)
+    return settle(connection, outcomes, succession, wipes=wipes)

@@ -7,7 +7,7 @@ import random
 _JITTER = 0.2
 
 
-def _about(seconds: float) -> float:
+def about(seconds: float) -> float:
     """Vary at random, so that workers started together do not ask together."""
     return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter, not a secret
 
@@ -29,7 +29,7 @@ class Waits:
         """Seconds to wait now."""
         current = min(self._next, self.longest)
         self._next = min(self._next * self._factor, self.longest)
-        return _about(current)
+        return about(current)
 
 
 POLLING_SECONDS = 0.15

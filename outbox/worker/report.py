@@ -13,8 +13,8 @@ from outbox.clock import lease_clock
 from outbox.errors import OutboxError
 from outbox.message import Cause, Delivered, Failed, Message, Outcome
 from outbox.settings.destinations import own_variable
-from outbox.settings.values import show_duration
-from outbox.store import Gate, Settled, Settlement
+from outbox.settings.values import show_duration, show_retention
+from outbox.store import Gate, Kept, Settled, Settlement
 
 logger = logging.getLogger("outbox.worker")
 
@@ -55,6 +55,7 @@ class Doing(Enum):
     SETTLE = "settle"
     PAUSE = "pause"
     """Recording what was found out of a destination; asking when to send to it."""
+    PURGE = "purge"
 
 
 class Repeats:
@@ -103,6 +104,14 @@ def _times(count: int) -> str:
     return f" ({count} times)" if count > 1 else ""
 
 
+_PURGED = {
+    Kept.DELIVERED: "removed %d delivered, settled more than %s ago",
+    Kept.FAILED: "removed %d failed, settled more than %s ago",
+    Kept.BODIES: "wiped the bodies of %d delivered more than %s ago",
+    Kept.KEYS: "removed %d keys against duplicates, made more than %s ago",
+}
+
+
 class Report:
     """The counts, and the lines of the log that go with them."""
 
@@ -110,6 +119,7 @@ class Report:
         self.counts = Counts()
         self._repeats = Repeats()
         self._down: dict[Doing, set[str]] = {}
+        self._purges = True
 
     def settled(self, group: list[Settlement], released: int, result: Settled) -> None:
         """Take in a group that the store has written."""
@@ -150,6 +160,17 @@ class Report:
     def resumed(self, name: str) -> None:
         """Say that it is being sent to again."""
         logger.warning("%s is being sent to again", name)
+
+    def purged(self, what: Kept, count: int, age: float) -> None:
+        """Say what was too old, if anything was."""
+        if count:
+            logger.info(_PURGED[what], count, show_retention(age))
+
+    def cannot_purge(self, trouble: OutboxError) -> None:
+        """Say once that what is too old stays where it is."""
+        if self._purges:
+            logger.error("old messages stay: %s", trouble)
+        self._purges = False
 
     def stranger(self, name: str) -> None:
         """Say that messages wait for a destination that is not configured here."""

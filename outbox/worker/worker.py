@@ -13,7 +13,8 @@ import math
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 from outbox._version import __version__
@@ -27,6 +28,7 @@ from outbox.store import TROUBLE, Gate, Store
 from outbox.worker.alone import Alone
 from outbox.worker.lane import Lane
 from outbox.worker.pace import backoff
+from outbox.worker.purging import Purger
 from outbox.worker.report import Doing, Report
 from outbox.worker.settling import Settler
 from outbox.worker.shared import Mode, Shared
@@ -114,7 +116,7 @@ class Worker:
     async def _work(self) -> None:
         self._settler.succeeds = True
         settling = asyncio.create_task(self._settler.run())
-        helping = [asyncio.create_task(each) for each in (self._beat(), self._watch_gates(), self._waker.run())]
+        helping = [asyncio.create_task(each) for each in self._help()]
         claiming = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
         try:
             await self._until_done(claiming, settling)
@@ -133,6 +135,12 @@ class Worker:
             settling.result()
         self.report.ends()
         self._account_for(self._settler.unrecorded)
+
+    def _help(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What runs beside claims, sending and settles."""
+        yield from (self._beat(), self._watch_gates(), self._waker.run())
+        if self._shared.mode is Mode.FOREVER:
+            yield Purger(self._shared).run()
 
     async def _until_done(self, claiming: Sequence[asyncio.Task[None]], settling: asyncio.Task[None]) -> None:
         """Wait until every destination is done. Where one ends by what concerns them all, stop the others."""
