@@ -76,7 +76,7 @@ class FailureReason(StrEnum):
     """Three claims on it ended with their worker gone: it probably kills its worker."""
 
     DISCARDED = "discarded"
-    """An operator gave it up (`outbox discard`), or sent an edited one in its place (`outbox edit`). It holds up nobody."""
+    """An operator gave it up (`outbox discard`), or sent an edited one in its place (`outbox edit`), or erased it (`outbox forget`). It holds up nobody."""
 
 
 class Message(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 from outbox.message import State
 from outbox.producer.ids import uuid7
 from outbox.schema import utc_after, utc_now
-from outbox.store.retry import retry
+from outbox.store.retry import Found, retry
 from outbox.store.transactions import Transactions
 from support.commands import Console, add, add_attempt, rows
 from support.databases import Database
@@ -104,11 +104,9 @@ def test_of_two_operators_one_wins(database: Database) -> None:
     for _ in range(20):
         added = add(database, state="failed")
         barrier = threading.Barrier(2)
-        found: list[State | None] = []
+        found: list[Found] = []
 
-        def race(
-            added: object = added, barrier: threading.Barrier = barrier, found: list[State | None] = found
-        ) -> None:
+        def race(added: object = added, barrier: threading.Barrier = barrier, found: list[Found] = found) -> None:
             transactions = Transactions(database.engine)
             barrier.wait()
             found.append(transactions.run(retry, [added])[added])  # type: ignore[list-item,index]

@@ -27,6 +27,7 @@ _COMMANDS = {
     "discard": ("outbox.cli.discard:discard", "Give messages up for good."),
     "edit": ("outbox.cli.edit:edit", "Send failed messages with other bodies."),
     "purge": ("outbox.cli.purge:purge", "Remove messages that were settled long ago."),
+    "forget": ("outbox.cli.forget:forget", "Erase a person's data."),
     "pause": ("outbox.cli.pauses:pause", "Send nothing to a destination for a while."),
     "resume": ("outbox.cli.pauses:resume", "End a pause."),
     "enqueue": ("outbox.cli.enqueue:enqueue", "Put events from files into the outbox."),

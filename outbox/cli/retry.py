@@ -29,6 +29,7 @@ from outbox.settings.values import show_rate
 if TYPE_CHECKING:
     from outbox.store.engine import Engine
     from outbox.store.look import Filters, IdPrefix
+    from outbox.store.retry import Found
     from outbox.store.transactions import Transactions
 
 _BURST = 0.1
@@ -96,10 +97,12 @@ def _retry_some(engine: Engine, loaded: Loaded, wanted: Sequence[IdPrefix], how:
     return complain(errors)
 
 
-def _refusal(message_id: UUID, state: State | None) -> OutboxError:
-    if state is None:  # purged since it was looked up
+def _refusal(message_id: UUID, found: Found) -> OutboxError:
+    if found is None:  # purged since it was looked up
         return MessageNotFound(f"No message has the id {message_id}")
-    if state is State.PENDING:
+    if found == "erased":
+        return WrongState(f"{message_id} has no body any more", hint="`outbox forget` has erased it.")
+    if found is State.PENDING:
         return WrongState(f"{message_id} is pending already", hint="A worker sends it when it is due.")
     return WrongState(f"{message_id} is delivered", hint="Sending it again would make a duplicate.")
 

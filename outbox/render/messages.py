@@ -82,7 +82,7 @@ def show_message(found: Shown, now: datetime) -> None:
             line(f"{name:<15} {_field(value, now)}")
     line()
     line("body")
-    for part in _pretty(found.details.body) or ["wiped after delivery"]:
+    for part in _pretty(found.details.body) or [_no_body(found.summary.state)]:
         line(f"  {part}")
     line()
     _show_attempts(found.attempts_log)
@@ -92,6 +92,10 @@ def _field(value: object, now: datetime) -> str:
     if isinstance(value, datetime):
         return f"{rfc3339(value, micros=True)}  ({ago(value, now)})"
     return str(value)
+
+
+def _no_body(state: str) -> str:
+    return "wiped after delivery" if state == "delivered" else "erased by outbox forget"
 
 
 def _pretty(body: str) -> list[str]:

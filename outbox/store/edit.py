@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from outbox.message import FailureReason
 from outbox.schema import message, utc_now
 from outbox.store.look import Filters
-from outbox.store.statements import BY_ID, id_among, text_id
+from outbox.store.statements import BY_ID, HAS_BODY, id_among, text_id
 
 
 class Editable(NamedTuple):
@@ -72,7 +72,7 @@ def _lock(connection: Connection, filters: Filters, ids: Sequence[str]) -> dict[
     name = connection.dialect.name
     query = (
         select(text_id(name), *(message.c[each] for each in _KEPT), utc_now().label("due_at"))
-        .where(id_among(name), *filters.conditions(name))
+        .where(id_among(name), HAS_BODY, *filters.conditions(name))
         .order_by(message.c.id)
         .with_for_update()
         .with_hint(message, BY_ID, "mysql")

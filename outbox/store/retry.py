@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection, Float, bindparam, func, literal_column, null, select, update
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Float, bindparam, func, literal_column, null,
 from outbox.message import State
 from outbox.schema import message, utc_after, utc_now
 from outbox.store.look import Filters
-from outbox.store.statements import BY_ID, id_among
+from outbox.store.statements import BY_ID, HAS_BODY, id_among
 
 # What was recorded of earlier attempts stays, until the next one has something to say.
 _FRESH = {
@@ -34,32 +34,42 @@ _FRESH = {
 }
 
 
-def retry(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, State | None]:
+ERASED: Literal["erased"] = "erased"
+"""Instead of a state: the message has failed, and its body is erased. There is nothing to send."""
+
+Found: TypeAlias = State | Literal["erased"] | None
+
+
+def retry(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Found]:
     """Make failed messages pending and due now, in the connection's transaction.
 
-    Returns the state that each was found in: `FAILED` is pending again, the others are unchanged; None is unknown.
+    Returns what each was found as: `FAILED` is pending again, the others are unchanged; None is unknown.
     The comparison is part of the update, so that two operators, or an operator and a worker, cannot both win.
     """
     # In one order for everybody, so that two operators never wait for each other crosswise.
     return {each: _retry_one(connection, each) for each in sorted(ids)}
 
 
-def _retry_one(connection: Connection, message_id: UUID) -> State | None:
+def _retry_one(connection: Connection, message_id: UUID) -> Found:
     this = message.c.id == message_id
     is_failed = message.c.state == literal_column("'failed'")
     while True:
-        if connection.execute(update(message).where(this, is_failed).values(_FRESH)).rowcount:
+        if connection.execute(update(message).where(this, is_failed, HAS_BODY).values(_FRESH)).rowcount:
             return State.FAILED
-        found = connection.execute(select(message.c.state).where(this)).scalar_one_or_none()
-        if found != State.FAILED:
-            return None if found is None else State(found)
+        found = connection.execute(select(message.c.state, HAS_BODY.label("has_body")).where(this)).one_or_none()
+        if found is None:
+            return None
+        if found.state != State.FAILED:
+            return State(found.state)
+        if not found.has_body:
+            return ERASED
         # It has become failed between the two statements: the next update is the one that counts.
 
 
 def retry_some(connection: Connection, filters: Filters, ids: Sequence[str]) -> int:
     """Make those of the messages that still match pending and due now; give their number."""
     name = connection.dialect.name
-    statement = update(message).where(id_among(name), *filters.conditions(name)).values(_FRESH)
+    statement = update(message).where(id_among(name), HAS_BODY, *filters.conditions(name)).values(_FRESH)
     return connection.execute(statement.with_hint(BY_ID, dialect_name="mysql"), {"ids": ids}).rowcount
 
 
@@ -86,7 +96,7 @@ def retry_spread(
     statement = (
         update(message)
         # The ids once more: without statistics PostgreSQL would look through all failed messages for each turn.
-        .where(message.c.id == turns.c.id, id_among(name), *filters.conditions(name))
+        .where(message.c.id == turns.c.id, id_among(name), HAS_BODY, *filters.conditions(name))
         .values(_FRESH | {"due_at": utc_after(behind, first)})
     )
     changed = connection.execute(statement, {"ids": ids, "gap": gap}).rowcount

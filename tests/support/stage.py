@@ -12,11 +12,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select, update
 
 import outbox
-from outbox.message import State
 from outbox.schema import FOREVER, attempt, dedup, destination, message, utc_after, utc_now
 from outbox.store import Store
 from outbox.store.engine import open_engine, write_transaction
-from outbox.store.retry import retry
+from outbox.store.retry import Found, retry
 from support.databases import Database
 
 _RECORDS = select(func.count()).where(attempt.c.message_id == message.c.id).scalar_subquery()
@@ -100,7 +99,7 @@ class Stage:
         """Give a connection as another worker has it."""
         return write_transaction(self._rivals.connect())
 
-    def retry(self, ids: Collection[str]) -> dict[str, State | None]:
+    def retry(self, ids: Collection[str]) -> dict[str, Found]:
         """Let an operator send messages again."""
         with self._writing() as connection:
             return {str(each): state for each, state in retry(connection, map(UUID, ids)).items()}
