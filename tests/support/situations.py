@@ -85,7 +85,7 @@ def overnight(folder: Path) -> Iterator[Stage]:
     with shop(folder) as here:
         put(here.database, 400, body=BODY, due_at=utc_after(-8 * HOURS), created_at=utc_after(-8 * HOURS))
         here.destination.script = "503"
-        here.works(pause_first="2s", pause_longest="2s", retry_schedule="100ms").until("is paused")
+        here.works(pause_first="8s", pause_longest="8s", retry_schedule="100ms").until("is paused")
         eventually(lambda: here.due() == 400)
 
         def the_api_is_back() -> None:
@@ -165,18 +165,19 @@ def grown(folder: Path) -> Iterator[Stage]:
 
 @contextmanager
 def stuck(folder: Path) -> Iterator[Stage]:
-    """A worker holds messages and has stopped moving."""
+    """A worker is gone that held messages."""
     with shop(folder) as here:
-        frozen = here.works(lease="3s", try_timeout="1s")
-        frozen.until("concurrency")
+        gone = here.works(lease="10s")
+        gone.until("concurrency")
         here.destination.script = "hang"
         put(here.database, 30, body=BODY)
-        eventually(lambda: here.destination.count > 0)
-        frozen.signal(signal.SIGSTOP)
+        eventually(lambda: here.destination.count == 30)
+        gone.signal(signal.SIGKILL)
+        gone.wait()
 
         def another_one_runs() -> None:
             here.destination.script = "ok"
-            here.works(lease="3s", try_timeout="1s")
+            here.works()
             here.all_delivered(30)
 
         yield here.stage(another_one_runs=another_one_runs)

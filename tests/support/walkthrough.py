@@ -25,18 +25,20 @@ from typing import NamedTuple, TypeAlias
 _PART = re.compile(
     r"^<!-- (?P<verb>situation|meanwhile): (?P<name>\w+) -->$|^```console\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<written>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 _VARYING = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "DAY"),
     (re.compile(r"\b\d+(\.\d+)? (µs|ms|s|min|h|days?)\b( \d+ (s|min|h)\b)?"), "AGE"),
-    (re.compile(r"\b(process|pid) \d+"), "PROCESS"),
+    (re.compile(r"\bjust now\b"), "AGE ago"),
+    (re.compile(r"\bshop-1[: ] *\d+"), "PROCESS"),
     (re.compile(r"\b127\.0\.0\.1:\d+"), "HOST"),
     (re.compile(r"\b\d+ different messages"), "N different messages"),
     (re.compile(r" +"), " "),
     (re.compile(r"-{2,}"), "--"),
 )
-_WHERE, _WHO = "/srv/shop", "anna@ops"
+_WHERE, _WHO, _HOST = "/srv/shop", "anna@ops", "shop-1"
 
 
 class Stage(NamedTuple):
@@ -58,6 +60,8 @@ class Shown:
     """What the page says that it prints."""
     printed: str
     """What it printed."""
+    place: int
+    """Where on the page `written` begins."""
 
     @property
     def agrees(self) -> bool:
@@ -82,21 +86,21 @@ def play(page: str, name: str, situation: Situation, folder: Path) -> Iterator[S
             if each["verb"] == "meanwhile":
                 stage.meanwhile[each["name"]]()
             else:
-                yield from _run_block(each["text"], folder, stage.environment)
+                yield from _run_block(each, folder, stage.environment)
 
 
 def written_anew(page: str, shown: list[Shown]) -> str:
     """The page with what the commands have printed. What is abridged by `…` and true stays."""
-    for each in shown:
+    for each in sorted(shown, key=lambda one: one.place, reverse=True):
         if not each.agrees:
-            page = page.replace(f"$ {each.command}\n{each.written}", f"$ {each.command}\n{each.printed}", 1)
+            page = page[: each.place] + each.printed + page[each.place + len(each.written) :]
     return page
 
 
-def _run_block(text: str, folder: Path, environment: dict[str, str]) -> Iterator[Shown]:
-    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        command, _, written = part.partition("\n")
-        yield Shown(command, written, _run(command, folder, environment))
+def _run_block(block: re.Match[str], folder: Path, environment: dict[str, str]) -> Iterator[Shown]:
+    for part in _COMMAND.finditer(block["text"]):
+        printed = _run(part["command"], folder, environment)
+        yield Shown(part["command"], part["written"], printed, block.start("text") + part.start("written"))
 
 
 def _run(command: str, folder: Path, environment: dict[str, str]) -> str:
@@ -105,7 +109,9 @@ def _run(command: str, folder: Path, environment: dict[str, str]) -> str:
         ["bash", "-c", command], cwd=folder, env=environment | here, timeout=60, check=False,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    return done.stdout.replace(str(folder), _WHERE).replace(f"{getpass.getuser()}@{socket.gethostname()}", _WHO)
+    host = socket.gethostname()
+    text = done.stdout.replace(str(folder), _WHERE).replace(f"{getpass.getuser()}@{host}", _WHO)
+    return re.sub(rf"\b{re.escape(host)}\b", _HOST, text)
 
 
 def _plain(text: str) -> str:
