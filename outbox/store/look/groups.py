@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, cast, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Dialect, Select, Text, cast, func, select, type_coerce
+from sqlalchemy.types import NullType
 
 from outbox.schema import message
-from outbox.schema.types import Uuid
+from outbox.schema.types import UtcDateTime, Uuid
 from outbox.store.look.filters import Filters
 from outbox.store.look.fingerprint import fingerprint
 from outbox.store.look.listing import BY_STATE_AND_ID
@@ -38,7 +39,7 @@ class Grouping(StrEnum):
     """The day of `settled_at`, in UTC."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Group:
     """Messages with one cause."""
 
@@ -50,6 +51,33 @@ class Group:
     """The newest of them."""
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What has been counted of a cause, as the driver has it: texts and bytes that are read once sort alike."""
+
+    count: int
+    first: Any
+    last: Any
+    newest: Any
+
+    def add(self, count: int, first: Any, last: Any, newest: Any) -> None:
+        """Add more."""
+        self.count += count
+        if self.first is None or (first is not None and first < self.first):
+            self.first = first
+        if self.last is None or (last is not None and last > self.last):
+            self.last = last
+        self.newest = max(self.newest, newest)
+
+    def group(self, value: str | int | None, dialect: Dialect) -> Group:
+        """Read it."""
+        first, last = (_MOMENT.process_result_value(each, dialect) for each in (self.first, self.last))
+        return Group(value, self.count, first, last, _read_id(self.newest, dialect))
+
+
+_Tallies: TypeAlias = dict[str | int | None, _Tally]
+
+
 def groups(
     connection: Connection, filters: Filters, by: Grouping, *, limit: int | None = None, newest: int | None = None
 ) -> list[Group]:
@@ -58,7 +86,7 @@ def groups(
     `newest` looks at no more than so many messages. They are counted by descending id, a step at a time: no
     transaction is long, and a message that changes meanwhile is counted once at most.
     """
-    found: dict[str | int | None, Group] = {}
+    found: _Tallies = {}
     left, after = newest, None
     while left is None or left > 0:
         size = STEP if left is None else min(STEP, left)
@@ -68,8 +96,9 @@ def groups(
         looked = sum(row.number for row in rows)
         if looked < size:
             break
-        after, left = min(row.oldest for row in rows), None if left is None else left - looked
-    return _ordered(found.values(), by)[:limit]
+        after = _read_id(min(row.oldest for row in rows), connection.dialect)
+        left = None if left is None else left - looked
+    return _ordered((tally.group(value, connection.dialect) for value, tally in found.items()), by)[:limit]
 
 
 def _step(dialect_name: str, filters: Filters, by: Grouping, after: UUID | None, size: int) -> Select[Any]:
@@ -79,15 +108,16 @@ def _step(dialect_name: str, filters: Filters, by: Grouping, after: UUID | None,
     if filters.state is not None:
         query = query.with_hint(message, BY_STATE_AND_ID, "mysql")
     step = (query if after is None else query.where(column < after)).subquery("step")
-    settled = step.c.settled_at
-    return select(
-        step.c.value,
-        func.count().label("number"),
-        func.min(settled),
-        func.max(settled),
-        _end(dialect_name, step.c.id, func.max),
-        _end(dialect_name, step.c.id, func.min).label("oldest"),
-    ).group_by(step.c.value)
+    settled: list[ColumnElement[Any]] = [func.min(step.c.settled_at), func.max(step.c.settled_at)]
+    if dialect_name == "mysql":  # PyMySQL reads times slowly: a quarter of all (measured)
+        settled = [func.date_format(end, "%Y-%m-%dT%H:%i:%s.%fZ") for end in settled]
+    # PostgreSQL has max(uuid) since version 18; as text they sort the same.
+    identity: ColumnElement[Any] = cast(step.c.id, Text) if dialect_name == "postgresql" else step.c.id
+    ends = (*settled, func.max(identity), func.min(identity))
+    first, last, newest, oldest = (type_coerce(end, NullType()) for end in ends)
+    query = select(step.c.value, func.count().label("number"), first, last, newest, oldest.label("oldest"))
+    # Many values make MariaDB spill its temporary table to the disk: sorting takes half of the time (measured).
+    return query.group_by(step.c.value).prefix_with("SQL_BIG_RESULT", dialect="mysql")
 
 
 def _value(dialect_name: str, by: Grouping) -> ColumnElement[Any]:
@@ -104,29 +134,23 @@ _DAYS: dict[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {
 }
 
 
-def _end(dialect_name: str, column: ColumnElement[Any], end: Any) -> ColumnElement[UUID]:
-    # PostgreSQL has max(uuid) since version 18; as text they sort the same.
-    return type_coerce(end(cast(column, Text) if dialect_name == "postgresql" else column), Uuid())
+_MOMENT, _ID = UtcDateTime(), Uuid()
 
 
-def _add(found: dict[str | int | None, Group], by: Grouping, rows: Iterable[Any]) -> None:
-    """Add a step's counts; its messages are older than those of the steps before."""
+def _read_id(value: Any, dialect: Dialect) -> UUID:
+    return _ID.process_result_value(value, dialect)  # type: ignore[return-value]  # an id is never null
+
+
+def _add(found: _Tallies, by: Grouping, rows: Iterable[Any]) -> None:
+    """Add a step's counts."""
     for value, count, first, last, newest, _ in rows:
         key = fingerprint(value) if by is Grouping.ERROR and value is not None else value
         if key not in found and len(found) >= MOST:
             key = OTHERS
-        group = found.get(key)
-        if group is None:
-            found[key] = Group(key, count, first, last, newest)
+        if (tally := found.get(key)) is None:
+            found[key] = _Tally(count, first, last, newest)
         else:
-            group.count += count
-            group.first_settled_at = _of(min, group.first_settled_at, first)
-            group.last_settled_at = _of(max, group.last_settled_at, last)
-            group.sample_id = max(group.sample_id, newest)
-
-
-def _of(end: Any, *moments: datetime | None) -> datetime | None:
-    return end((each for each in moments if each is not None), default=None)  # type: ignore[no-any-return]
+            tally.add(count, first, last, newest)
 
 
 def _ordered(found: Iterable[Group], by: Grouping) -> list[Group]:
