@@ -36,6 +36,7 @@ from outbox.store.look.fingerprint import LONGEST
         ("commit deadbeef and beadfeed", "commit # and #"),
         ("trace 4bf92f3577b34da6a3ce929d0e0e4736", "trace #"),
         ("at 0x7fff5c3a", "at #"),
+        ("ord_deadbeef12 is gone", "ord_# is gone"),
         ("a facade of decades", "a facade of decades"),
         ("connection refused by 127.0.0.1:8025", "connection refused by #"),
         ("connection refused by [2001:db8::1]:443", "connection refused by [#]:#"),
