@@ -149,7 +149,10 @@ def test_a_query_and_a_proxy_may_be_secrets(
 
 
 def test_what_cannot_be_shown(outbox: Console, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A destination that is not configured here, two forms at once, a NUL."""
+    """A destination that is not configured here, two forms at once, a NUL, a body that was wiped."""
+    ran = outbox("show", add(database, state="delivered", body=""), "--curl")
+    assert (ran.code, ran.out) == (1, "")
+    assert "has no body any more" in ran.err
     added = add(database, destination="mail")
     ran = outbox("show", added, "--curl")
     assert (ran.code, ran.out) == (78, "")

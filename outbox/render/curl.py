@@ -12,6 +12,7 @@ from uuid import UUID
 from outbox.destinations import USER_AGENT, DestinationSettings, Request, checked, make
 from outbox.errors import WrongState
 from outbox.message import Claim, Message
+from outbox.render.messages import is_wiped
 from outbox.store.look import Shown
 
 # Two that a webhook takes for secrets: what they differ in would hold the true one, or has been made with it.
@@ -32,9 +33,12 @@ class Curl(NamedTuple):
 def curl(found: Shown, settings: DestinationSettings) -> Curl:
     """Make the command that repeats the request.
 
-    Raises `ConfigurationError` for a destination to which nothing can be sent, and `WrongState` for a body that no shell
-    can hand over.
+    Raises `ConfigurationError` for a destination to which nothing can be sent, and `WrongState` for a body that was
+    wiped, or that no shell can hand over.
     """
+    if is_wiped(found.details.body):
+        msg = f"The message {found.summary.id} has no body any more"
+        raise WrongState(msg, hint=f"`outbox show {found.summary.id}` says what is left of it.")
     if "\0" in found.details.body:
         msg = f"The body of {found.summary.id} holds a NUL, which no command line can"
         raise WrongState(msg, hint="`outbox show ID --json` has the body.")
