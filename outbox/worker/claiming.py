@@ -86,8 +86,9 @@ class Claimer:
                 is_finished = self._shared.mode is Mode.ONCE or (found is Found.NOTHING and await self._is_drained())
             except TROUBLE as error:
                 self._waker.lose()
-                await self._shared.bear(error, self._backoff)
+                await self._shared.bear(self._name, error, self._backoff)
                 continue
+            self._shared.came_round(self._name)
             if is_finished:
                 return
             await self._rest(found)
@@ -163,7 +164,7 @@ class Claimer:
         """Wait until half of what should be held ready has been taken, and until outcomes are being settled."""
         senders = self._senders
         while not self._stopping.is_set() and self._must_wait():
-            self._require_settles()
+            self._wait_on()
             senders.hungry.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(senders.hungry.wait(), LOOK_AGAIN_SECONDS)
@@ -193,11 +194,12 @@ class Claimer:
 
     async def _until_idle(self) -> None:
         while self._alone.is_busy and not self._stopping.is_set():
-            self._require_settles()
+            self._wait_on()
             await self._shared.pause(GATHER_SECONDS)
 
-    def _require_settles(self) -> None:
-        """Raise, for who waits for a drain's or a round's end, why outcomes have not been recorded for long."""
+    def _wait_on(self) -> None:
+        """Come round. Raise, for who waits for a drain's or a round's end, why outcomes have not been recorded for long."""
+        self._shared.came_round(self._name)
         if self._shared.mode is not Mode.FOREVER and (error := self._settler.lasting_failure()):
             raise self._store.explain(error) from error
 
@@ -216,13 +218,7 @@ class Claimer:
 
     async def _claim(self, choice: Choice, wanted: int, after: Position | None = None) -> Claimed:
         claimed = await self._thread.call(
-            self._store.claim,
-            self._name,
-            choice,
-            limit=wanted,
-            free=self._senders.free,
-            lease=self._lease,
-            after=after,
+            self._store.claim, self._name, choice, limit=wanted, free=self._senders.free, lease=self._lease, after=after
         )
         self._works()
         self._take(claimed.messages)

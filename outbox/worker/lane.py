@@ -24,13 +24,17 @@ class Lane:
         self.claimer = Claimer(name, shared, self.circuit, self.senders, settler, alone, waker)
         self.circuit.on_closing = self._close
         self._name = name
+        self._pulse = shared.pulse
         self._waker = waker
         alone.senders.append(self.senders)
 
     async def run(self) -> None:
         """Send and claim until the claimer ends."""
         self.senders.start()
-        await self.claimer.run()
+        try:
+            await self.claimer.run()
+        finally:
+            self._pulse.leave(self._name)
 
     def stop(self) -> None:
         """Begin nothing any more."""

@@ -11,6 +11,7 @@ from outbox.errors import OutboxError
 from outbox.settings import Settings
 from outbox.store import Store
 from outbox.worker.pace import Waits
+from outbox.worker.pulse import Pulse
 from outbox.worker.report import Doing, Report
 from outbox.worker.thread import StoreThread
 
@@ -35,13 +36,20 @@ class Shared:
     settings: Settings
     mode: Mode
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    pulse: Pulse = field(default_factory=Pulse)
 
-    async def bear(self, error: Exception, waits: Waits) -> None:
-        """Wait out the database's trouble. What a person must repair first ends a worker that does not wait."""
+    def came_round(self, part: str) -> None:
+        """Take in that a part of the worker has come round: in vain, while the store is stuck in a call."""
+        if not self.thread.is_stuck:
+            self.pulse.turn(part)
+
+    async def bear(self, part: str, error: Exception, waits: Waits) -> None:
+        """Wait out the database's trouble: that is a round, too. What a person must repair ends a worker that does not wait."""
         explained = error if isinstance(error, OutboxError) else self.store.explain(error)
         if self.mode is not Mode.FOREVER or explained.exit_code == 78:
             raise explained from error
         self.report.trouble(Doing.CLAIM, explained)
+        self.came_round(part)
         await self.pause(waits.next())
 
     async def pause(self, seconds: float) -> None:

@@ -29,6 +29,11 @@ class StoreThread:
         self._began = math.inf
         self._looking: asyncio.TimerHandle | None = None
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a call goes on although it has been cut."""
+        return lease_clock() - self._began > self._limit + 2 * _LOOK_SECONDS
+
     async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `work` on the thread and give its result."""
         loop = asyncio.get_running_loop()

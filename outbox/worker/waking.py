@@ -122,6 +122,8 @@ class Waker:
             self._shared.report.surprise("looking for messages")
             found = dict.fromkeys(waiting, True)
         else:
+            for name in waiting:
+                self._shared.came_round(name)
             self._watch()
             if was_hurried and not any(found.values()):
                 self._allowance.use(lease_clock())

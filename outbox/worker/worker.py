@@ -27,7 +27,7 @@ from outbox.settings.destinations import own_variable
 from outbox.store import TROUBLE, Gate, Store
 from outbox.worker.alone import Alone
 from outbox.worker.lane import Lane
-from outbox.worker.pace import backoff
+from outbox.worker.pace import LOOK_AGAIN_SECONDS, backoff
 from outbox.worker.purging import Purger
 from outbox.worker.report import Doing, Report
 from outbox.worker.settling import Settler
@@ -46,6 +46,9 @@ GATES_AT_REST_SECONDS = 2.0
 UNSETTLED = 3
 """How many outcomes may be unsettled for each sender: what a crash would send again, beside what is in flight."""
 
+_STARTING, _ENDING = "starting", "ending"
+"""What goes round before and after the destinations do. No destination can be called so while these do."""
+
 ANSWER_SECONDS = 20.0
 """How long the database may take for a call. It ends a slow statement sooner, if it is there."""
 
@@ -61,6 +64,8 @@ class Worker:
         self._strangers: set[str] = set()
         self._thread = StoreThread(store.cut, ANSWER_SECONDS)
         self._shared = Shared(store, self._thread, self.report, settings, mode)
+        self.pulse = self._shared.pulse
+        """Beats as long as the worker goes round, also while it waits for the database."""
         most = UNSETTLED * sum(each.concurrency for each in settings.destinations.values())
         self._settler = Settler(store, self._thread, self.report, most=most, lease=settings.lease)
         alone = Alone(self._settler)
@@ -99,6 +104,7 @@ class Worker:
     async def _until_ready(self) -> None:
         """Wait for a database that answers and holds our schema; a draining worker does not wait."""
         waits = backoff()
+        self.pulse.expect([_STARTING])
         while not self._shared.stopping.is_set():
             try:
                 await self._thread.call(self._store.check)
@@ -108,13 +114,15 @@ class Worker:
                 await self._look_at_gates()
             except (*TROUBLE, OutboxError) as error:
                 self.report.counts.due = 0
-                await self._shared.bear(error, waits)
+                await self._shared.bear(_STARTING, error, waits)
             else:
                 self.report.works(Doing.CLAIM)
+                self._shared.came_round(_STARTING)
                 return
 
     async def _work(self) -> None:
         self._settler.succeeds = True
+        self.pulse.expect(self._lanes)
         settling = asyncio.create_task(self._settler.run())
         helping = [asyncio.create_task(each) for each in self._help()]
         claiming = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
@@ -126,6 +134,7 @@ class Worker:
         finally:
             self._settler.succeeds = False
             stopping, drain = self._shared.stopping, self._settings.drain_timeout
+            helping.append(asyncio.create_task(self._go_round_at_the_end()))
             await asyncio.gather(*(lane.senders.finish(stopping, drain) for lane in self._lanes.values()))
             self._settler.finish()
             await asyncio.gather(*(lane.circuit.finish() for lane in self._lanes.values()))
@@ -141,6 +150,13 @@ class Worker:
         yield from (self._beat(), self._watch_gates(), self._waker.run())
         if self._shared.mode is Mode.FOREVER:
             yield Purger(self._shared).run()
+
+    async def _go_round_at_the_end(self) -> None:
+        """Keep the pulse while what is in flight ends, which is bounded in time, and while the last is settled."""
+        self.pulse.expect([_ENDING])
+        while True:
+            self._shared.came_round(_ENDING)
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _until_done(self, claiming: Sequence[asyncio.Task[None]], settling: asyncio.Task[None]) -> None:
         """Wait until every destination is done. Where one ends by what concerns them all, stop the others."""
