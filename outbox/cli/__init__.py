@@ -130,7 +130,14 @@ def _complain(error: OutboxError | click.ClickException) -> None:
     text = _usage(error) if isinstance(error, click.ClickException) else str(error)
     if isinstance(error, click.UsageError) and error.ctx:
         text = f"{text}. See: {error.ctx.command_path} --help"
-    line(f"outbox: {text}", err=True)
+    line(f"{_priority()}outbox: {text}", err=True)
+
+
+def _priority() -> str:
+    """What systemd's journal is told before an error, where it goes there: that it is one (sd-daemon(3))."""
+    from outbox.settings.journal import reaches_journal
+
+    return "<3>" if reaches_journal(2) else ""
 
 
 def _usage(error: click.ClickException) -> str:
