@@ -30,7 +30,7 @@ test: $(VENV)/.ready ## every test, on SQLite, PostgreSQL and MariaDB (ARGS="-k 
 test-oldest: ## the tests that touch libraries, on the oldest versions that are supported
 	$(MAKE) --no-print-directory VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt test \
 		ARGS="$(wildcard tests/test_enqueue*.py tests/test_sqlite*.py tests/test_migrations*.py tests/test_claim.py \
-		tests/test_settle.py tests/test_store_trouble.py tests/test_worker_outcomes.py tests/test_cli*.py tests/test_delivery*.py)"
+		tests/test_settle.py tests/test_store_trouble.py tests/test_worker_outcomes.py tests/test_cli*.py tests/test_delivery*.py tests/test_metrics.py)"
 
 fuzz: $(VENV)/.ready ## the store against a model of its protocol, for FUZZ_SECONDS (300) on each database
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/python -m pytest -n 2 tests/test_store_stateful.py $(ARGS)

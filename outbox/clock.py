@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 
+DEAD_AFTER_SECONDS = 60.0
+"""A worker that has not come round for so long is taken for dead. One that waits for a silent database takes up to half
+of it for a round."""
+
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", None) or time.CLOCK_MONOTONIC
 
 

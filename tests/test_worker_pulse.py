@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
+from typing import NoReturn
+
 import pytest
 
+from outbox.delivery import Delivery
+from outbox.policy import Policy
+from outbox.settings import Settings
+from outbox.store import Store
+from outbox.testing import ThreadedFakeServer
+from outbox.worker import Worker, thread
 from outbox.worker import pulse as module
+from outbox.worker import worker as worker_module
 from outbox.worker.pulse import Pulse
+from support.databases import Database
+from support.pauses import operate
+from support.rows import put
+from support.trouble import BODY
 
 
 @pytest.fixture
@@ -50,3 +66,52 @@ def test_it_beats_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(1000):
         pulse.turn("overcentric")
     assert len(beats) == 1
+
+
+class _HangingStore(Store):
+    """A store one of whose calls never ends, however often it is cut."""
+
+    def __init__(self, database: Database, hangs: str) -> None:
+        super().__init__(database.engine)
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+        setattr(self, hangs, self._hang)
+
+    def _hang(self, *_: object, **__: object) -> NoReturn:
+        self.entered.set()
+        self.go_on.wait(60)
+        msg = "the test is over"
+        raise RuntimeError(msg)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("hangs", ["claim", "settle", "find_work", "heartbeat"])
+def test_a_call_that_never_ends_stops_the_pulse(
+    database: Database, destination: ThreadedFakeServer, hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever hangs, and though a claimer that waits for a pause's end asks the database for nothing: it is not well."""
+    monkeypatch.setattr(worker_module, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(thread, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.0)
+    put(database, 50 if hangs == "settle" else 0, body=BODY)
+    if hangs == "heartbeat":
+        operate(database)
+    settings = Settings(endpoint=destination.url, concurrency=2)
+
+    async def story() -> None:
+        store = _HangingStore(database, hangs)
+        worker = Worker(store, Delivery(settings, Policy.of(settings)), settings)
+        assert not worker.is_ready, "nothing has been looked at yet"
+        running = asyncio.create_task(worker.run())
+        await asyncio.to_thread(store.entered.wait, 10)
+        await asyncio.sleep(1.0)  # for what is left to come round once more
+        last = worker.pulse.beaten_at
+        await asyncio.sleep(2.5)
+        assert worker.pulse.beaten_at == last
+        assert not worker.is_ready
+        worker.stop()
+        store.go_on.set()
+        with contextlib.suppress(RuntimeError):
+            await running
+
+    asyncio.run(story())

@@ -18,6 +18,7 @@ from outbox.render import line
 # command -> module:attribute, one line of help. Kept here so that `outbox --help` imports none of them.
 _COMMANDS = {
     "worker": ("outbox.cli.worker:worker", "Deliver what is pending, until stopped."),
+    "health": ("outbox.cli.health:health", "Say whether a worker still goes round."),
     "status": ("outbox.cli.status:status", "Say how the outbox stands."),
     "check": ("outbox.cli.check:check", "Say whether all is well, as a monitoring plugin."),
     "list": ("outbox.cli.listing:list_messages", "List messages."),

@@ -26,14 +26,18 @@ class _SettingType(click.ParamType):  # type: ignore[type-arg]  # generic only i
             self.fail(f"{error}" if self.reading.secret else f"{value!r}: {error}", param, ctx)
 
 
-def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add `--config` and an option for each named setting; the command gets one `loaded: Loaded`."""
+def settings_options(*names: str, alone: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add `--config` and an option for each named setting; the command gets one `loaded: Loaded`.
+
+    `alone`: no other setting is read, for a command that must not stumble over one.
+    """
+    reads: dict[str, Any] = {"only": names, "own": ()} if alone else {}
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def build(*args: Any, config: str | None, **options: Any) -> Any:
             flags = {name: options.pop(name) for name in names}
-            loaded: Loaded = load(flags, config=config)
+            loaded: Loaded = load(flags, config=config, **reads)
             return command(*args, loaded=loaded, **options)
 
         wrapped: Callable[..., Any] = build

@@ -20,7 +20,7 @@ from outbox.worker import Mode
 @click.option("--once", is_flag=True, help="End after one round: claim, send, settle.")
 @settings_options(
     "database_url", "endpoint", "concurrency", "rate", "lease", "try_timeout", "drain_timeout", "retry_schedule",
-    "max_attempts", "delivery", "log_level", "log_format",
+    "max_attempts", "delivery", "log_level", "log_format", "heartbeat_file", "metrics_port", "metrics_host",
 )  # fmt: skip
 def worker(*, loaded: Loaded, drain: bool, once: bool) -> None:
     """Deliver what is pending, until stopped.

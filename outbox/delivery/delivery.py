@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from outbox.clock import lease_clock
 from outbox.delivery.causes import TryFailed
 from outbox.delivery.client import Answer, Client, system_certificates
+from outbox.delivery.timed import TimedClient
 from outbox.delivery.tries import Place, Tries
 from outbox.destinations import Destination, DestinationSettings, checked, make
 from outbox.message import (
@@ -40,16 +41,21 @@ class _Way(NamedTuple):
     client: Client
 
 
+Teller = Callable[[str], Callable[[float], None]]
+"""Gives, for a destination's name, what is told of the seconds that each try takes."""
+
+
 class Delivery:
     """Sends messages, one attempt at a time, and says what came of each. Settling is another's matter.
 
     Every destination has a client of its own: its limits, its proxy, its connections.
 
     Build it before the worker's threads start (building hides two environment variables for a moment), use it in
-    one event loop. Raises `ConfigurationError` for a destination to which nothing can be sent.
+    one event loop. Raises `ConfigurationError` for a destination to which nothing can be sent. `teller`, if given,
+    has each try timed.
     """
 
-    def __init__(self, settings: Settings, policy: Policy) -> None:
+    def __init__(self, settings: Settings, policy: Policy, teller: Teller | None = None) -> None:
         """Open nothing yet."""
         told = settings.destinations
         self.names = tuple(told)
@@ -58,7 +64,7 @@ class Delivery:
         self._stopping = asyncio.Event()
         self._needed = {name: _needed(settings.lease, each.try_timeout) for name, each in told.items()}
         self._sends = settings.delivery != "log"
-        self._ways = _ways(told.values(), policy.delivered()) if self._sends else {}
+        self._ways = _ways(told.values(), policy.delivered(), teller) if self._sends else {}
 
     def latest(self, message: Message) -> float:
         """Until when an attempt may begin, on `lease_clock`: later, too little of the lease is left."""
@@ -115,12 +121,15 @@ class Delivery:
                 return self.policy.outcome(tries.message, attempt, retry_after(wish, datetime.now(UTC)))
 
 
-def _ways(told: Iterable[DestinationSettings], delivered: Mapping[int, Delivered]) -> dict[str, _Way]:
+def _ways(
+    told: Iterable[DestinationSettings], delivered: Mapping[int, Delivered], teller: Teller | None
+) -> dict[str, _Way]:
     """Check all destinations, then make their clients."""
     destinations = [(each, _destination(each)) for each in told]
     with system_certificates():  # around all of them: it says what it hides
         return {
-            each.name: _Way(destination, _client(each, destination, delivered)) for each, destination in destinations
+            each.name: _Way(destination, _client(each, destination, delivered, teller))
+            for each, destination in destinations
         }
 
 
@@ -131,8 +140,11 @@ def _destination(settings: DestinationSettings) -> Destination:
     return destination
 
 
-def _client(settings: DestinationSettings, destination: Destination, delivered: Mapping[int, Delivered]) -> Client:
-    client = Client(settings, delivered)
+def _client(
+    settings: DestinationSettings, destination: Destination, delivered: Mapping[int, Delivered], teller: Teller | None
+) -> Client:
+    name = settings.name
+    client = TimedClient(settings, delivered, teller(name)) if teller else Client(settings, delivered)
     client.check(destination.url, settings.variable("url"))
     return client
 

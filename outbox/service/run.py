@@ -16,12 +16,13 @@ from outbox.clock import lease_clock
 from outbox.delivery import Delivery
 from outbox.errors import ConfigurationError
 from outbox.policy import Policy
+from outbox.service.watching import meter_of, watched
 from outbox.settings import Settings
 from outbox.settings.values import show_duration
 from outbox.store import Store
 from outbox.store.engine import open_engine
 from outbox.store.url import shown_url
-from outbox.worker import Counts, Mode, Worker
+from outbox.worker import Counts, Meter, Mode, Worker
 
 logger = logging.getLogger("outbox.worker")
 
@@ -73,15 +74,16 @@ def _tune_interpreter() -> None:
 
 
 async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], None] | None) -> Counts:
-    with open_worker(settings, mode) as worker:
+    meter = meter_of(settings)
+    with open_worker(settings, mode, meter) as worker, watched(settings, worker, meter):
         async with _signals(worker), _progress(worker, on_progress):
             await worker.run()
     return worker.report.counts
 
 
 @contextlib.contextmanager
-def open_worker(settings: Settings, mode: Mode) -> Iterator[Worker]:
-    """Make a worker and its engine. Raises `ConfigurationError` where none can run with these settings."""
+def open_worker(settings: Settings, mode: Mode, meter: Meter | None = None) -> Iterator[Worker]:
+    """Make a worker and its engine; it counts for the meter, if there is one. Raises `ConfigurationError` where none can run with these settings."""
     check_settings(settings)
     # Rows that a frozen worker has locked are nobody's: no longer than those that it holds by a claim.
     engine = open_engine(settings.database_url, idle_in_transaction=min(settings.lease, _IDLE_IN_TRANSACTION_SECONDS))
@@ -92,7 +94,8 @@ def open_worker(settings: Settings, mode: Mode) -> Iterator[Worker]:
             listens=settings.wake == "on",
             wipes=settings.keep_body == 0,
         )
-        worker = Worker(store, Delivery(settings, Policy.of(settings)), settings, mode)
+        delivery = Delivery(settings, Policy.of(settings), None if meter is None else meter.teller)
+        worker = Worker(store, delivery, settings, mode, meter)
         logger.info("outbox %s: %s -> %s", __version__, shown_url(engine.url), _targets(settings))
         yield worker
     finally:

@@ -229,6 +229,24 @@ class Settings:
     log_format: str = _setting(
         "console", "`console` or `json` (one object a line).", parse=values.one_of("console", "json"), example="json"
     )
+    heartbeat_file: str | None = _setting(
+        None,
+        "File that a worker touches whenever it has come round, for `outbox health`. Each worker needs one of its own, best in "
+        "memory.",
+        example="/run/outbox/heartbeat",
+    )
+    metrics_port: int | None = _setting(
+        None,
+        "Port on which a worker answers `/metrics`, `/healthz` and `/readyz`; 0 for any free one, which the log names. Needs "
+        "`pip install 'overcentric-outbox[metrics]'`.",
+        parse=values.port,
+        example="9464",
+    )
+    metrics_host: str = _setting(
+        "127.0.0.1",
+        "Address on which it does. There is no password: another than a loopback address is for a network that you trust.",
+        example="0.0.0.0",  # noqa: S104 - an example, with the warning beside it
+    )
 
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """What each destination beside `overcentric` is told for itself, by its name and the names in `OWN`."""

@@ -109,6 +109,14 @@ def count(text: str) -> int:
     return 0 if text.strip() == "0" else positive(text)
 
 
+def port(text: str) -> int:
+    """A TCP port; 0 for any that is free."""
+    if not re.fullmatch(r"\d{1,5}", text.strip(), re.ASCII) or int(text) > 65535:
+        msg = "expected a port from 0 to 65535"
+        raise ValueError(msg)
+    return int(text)
+
+
 def rate(text: str) -> float | None:
     """Messages a second in `50/s`, `3000/m` or `100/h`; `none` for no limit."""
     if text.strip().lower() == "none":

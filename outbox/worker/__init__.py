@@ -1,7 +1,8 @@
 """The worker: claim, deliver, settle."""
 
+from outbox.worker.meter import Histogram, Meter
 from outbox.worker.report import Counts
 from outbox.worker.shared import Mode
 from outbox.worker.worker import Worker
 
-__all__ = ["Counts", "Mode", "Worker"]
+__all__ = ["Counts", "Histogram", "Meter", "Mode", "Worker"]

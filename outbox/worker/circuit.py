@@ -72,6 +72,11 @@ class Circuit:
         return self._probe is not None or bool(self._writing)
 
     @property
+    def is_paused(self) -> bool:
+        """Whether a pause is in force that all workers heed."""
+        return self._gate.cause is not None
+
+    @property
     def why(self) -> str:
         """Who has paused it and why, to follow the word."""
         return f" by {self._gate.by}: {self._gate.reason}" if self._gate.cause else ""

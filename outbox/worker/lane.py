@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from outbox.delivery import Delivery
 from outbox.worker.alone import Alone
 from outbox.worker.circuit import Circuit
@@ -10,6 +12,19 @@ from outbox.worker.sending import Senders
 from outbox.worker.settling import Settler
 from outbox.worker.shared import Shared
 from outbox.worker.waking import Waker
+
+
+class Seen(NamedTuple):
+    """How a destination stands for a worker, at a glance from another thread."""
+
+    name: str
+    in_flight: int
+    queued: int
+    """Claimed, and not taken by a sender yet."""
+    paused: bool
+    """For all workers."""
+    away: bool
+    """Out of this worker's reach alone."""
 
 
 class Lane:
@@ -27,6 +42,11 @@ class Lane:
         self._pulse = shared.pulse
         self._waker = waker
         alone.senders.append(self.senders)
+
+    def seen(self) -> Seen:
+        """Say how the destination stands."""
+        senders, circuit = self.senders, self.circuit
+        return Seen(self._name, senders.in_flight, senders.waiting, circuit.is_paused, circuit.away is not None)
 
     async def run(self) -> None:
         """Send and claim until the claimer ends."""

@@ -15,6 +15,7 @@ from outbox.message import Cause, Delivered, Failed, Message, Outcome
 from outbox.settings.destinations import own_variable
 from outbox.settings.values import show_duration, show_retention
 from outbox.store import Gate, Kept, Settled, Settlement
+from outbox.worker.meter import Meter
 
 logger = logging.getLogger("outbox.worker")
 
@@ -115,18 +116,27 @@ _PURGED = {
 class Report:
     """The counts, and the lines of the log that go with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter | None = None) -> None:
         self.counts = Counts()
+        self._meter = meter
         self._repeats = Repeats()
         self._down: dict[Doing, set[str]] = {}
         self._purges = True
 
+    @property
+    def database_works(self) -> bool:
+        """Whether all that was asked of the database works, as far as is known."""
+        return not self._down
+
     def settled(self, group: list[Settlement], released: int, result: Settled) -> None:
         """Take in a group that the store has written."""
-        missed = {message.id for message, _ in (*result.lost, *result.locked)}
+        if result.lost or result.locked:
+            missed = {message.id for message, _ in (*result.lost, *result.locked)}
+            group = [each for each in group if each[0].id not in missed]
         for message, outcome in group:
-            if not missed or message.id not in missed:
-                self._count(message, outcome)
+            self._count(message, outcome)
+        if self._meter is not None:
+            self._meter.settled(group)
         self.counts.released += released
         self.counts.lease_lost += len(result.lost)
         if result.lost:

@@ -58,6 +58,11 @@ class Senders:
         return max(0, self._concurrency - self._in_flight - self.waiting)
 
     @property
+    def in_flight(self) -> int:
+        """Messages that senders have in their hands."""
+        return self._in_flight
+
+    @property
     def is_busy(self) -> bool:
         """Whether any message waits or is in flight."""
         return bool(self._in_flight or self._queue)

@@ -19,13 +19,17 @@ _LOOK_SECONDS = 1.0
 class StoreThread:
     """One thread, so that the store's connection has one user; calls run in the order they were made.
 
-    `cut` is called, from the event loop, when one takes longer than `limit` seconds: it must make that one end.
+    `cut` is called, from the event loop, when one takes longer than `limit` seconds: it must make that one end. `on_call`, if
+    given, is told on the thread of each call's name and seconds.
     """
 
-    def __init__(self, cut: Callable[[float], None], limit: float) -> None:
+    def __init__(
+        self, cut: Callable[[float], None], limit: float, on_call: Callable[[str, float], None] | None = None
+    ) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="outbox-store")
         self._cut = cut
         self._limit = limit
+        self._on_call = on_call
         self._began = math.inf
         self._looking: asyncio.TimerHandle | None = None
 
@@ -48,11 +52,13 @@ class StoreThread:
         self._executor.shutdown(wait=False)
 
     def _timed(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        self._began = lease_clock()
+        began = self._began = lease_clock()
         try:
             return work(*args, **kwargs)
         finally:
             self._began = math.inf
+            if self._on_call is not None:
+                self._on_call(getattr(work, "__name__", ""), lease_clock() - began)
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
         self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop)

@@ -26,7 +26,8 @@ from outbox.settings import Settings
 from outbox.settings.destinations import own_variable
 from outbox.store import TROUBLE, Gate, Store
 from outbox.worker.alone import Alone
-from outbox.worker.lane import Lane
+from outbox.worker.lane import Lane, Seen
+from outbox.worker.meter import Meter
 from outbox.worker.pace import LOOK_AGAIN_SECONDS, backoff
 from outbox.worker.purging import Purger
 from outbox.worker.report import Doing, Report
@@ -56,13 +57,21 @@ ANSWER_SECONDS = 20.0
 class Worker:
     """Delivers until it is stopped, or as its mode says."""
 
-    def __init__(self, store: Store, delivery: Delivery, settings: Settings, mode: Mode = Mode.FOREVER) -> None:
-        self.report = Report()
+    def __init__(
+        self,
+        store: Store,
+        delivery: Delivery,
+        settings: Settings,
+        mode: Mode = Mode.FOREVER,
+        meter: Meter | None = None,
+    ) -> None:
+        self.report = Report(meter)
         self._store = store
         self._delivery = delivery
         self._settings = settings
         self._strangers: set[str] = set()
-        self._thread = StoreThread(store.cut, ANSWER_SECONDS)
+        self._thread = StoreThread(store.cut, ANSWER_SECONDS, None if meter is None else meter.called)
+        self._checked = False
         self._shared = Shared(store, self._thread, self.report, settings, mode)
         self.pulse = self._shared.pulse
         """Beats as long as the worker goes round, also while it waits for the database."""
@@ -80,6 +89,15 @@ class Worker:
         self._settler.on_opening = lambda: self._each(lambda lane: lane.senders.go_on())
         self._settler.on_trouble = self._bear_trouble
         self._settler.on_successors = self._succeed
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the tables were seen to be ours, and the database works as far as is known."""
+        return self._checked and self.report.database_works and not self._thread.is_stuck
+
+    def seen(self) -> list[Seen]:
+        """Say how each destination stands. For any thread."""
+        return [lane.seen() for lane in self._lanes.values()]
 
     def stop(self) -> None:
         """Claim no more, finish what is in flight, up to the drain time, release the rest."""
@@ -116,6 +134,7 @@ class Worker:
                 self.report.counts.due = 0
                 await self._shared.bear(_STARTING, error, waits)
             else:
+                self._checked = True
                 self.report.works(Doing.CLAIM)
                 self._shared.came_round(_STARTING)
                 return

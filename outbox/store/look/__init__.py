@@ -1,5 +1,6 @@
 """What an operator looks at. Reads only: short transactions, no lock that a worker would wait for."""
 
+from outbox.store.look.backlog import oldest_due
 from outbox.store.look.enqueued import Enqueued, enqueued, owner
 from outbox.store.look.filters import NO_ANSWER, Filters, Moment
 from outbox.store.look.fingerprint import fingerprint
@@ -9,7 +10,17 @@ from outbox.store.look.ids import IdPrefix, matching_ids
 from outbox.store.look.listing import PAGE, Summary, database_now, now_in_transaction, pages
 from outbox.store.look.server import is_listened_to, server_settings
 from outbox.store.look.show import AttemptRecord, Shown, shown
-from outbox.store.look.status import NEWEST, Destination, Standing, Unconfigured, is_known, pause_of, standing
+from outbox.store.look.status import (
+    NEWEST,
+    Counted,
+    Destination,
+    Standing,
+    Unconfigured,
+    counted,
+    is_known,
+    pause_of,
+    standing,
+)
 from outbox.store.look.workers import Trouble, Worker, living
 
 __all__ = [
@@ -17,6 +28,7 @@ __all__ = [
     "NO_ANSWER",
     "PAGE",
     "AttemptRecord",
+    "Counted",
     "Destination",
     "Enqueued",
     "Filters",
@@ -31,6 +43,7 @@ __all__ = [
     "Trouble",
     "Unconfigured",
     "Worker",
+    "counted",
     "database_now",
     "enqueued",
     "fingerprint",
@@ -41,6 +54,7 @@ __all__ = [
     "living",
     "matching_ids",
     "now_in_transaction",
+    "oldest_due",
     "owner",
     "pages",
     "pause_of",

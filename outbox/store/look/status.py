@@ -75,6 +75,25 @@ class Unconfigured(NamedTuple):
     due: int
 
 
+class Counted(NamedTuple):
+    """How many messages there are. `pending` is the sum of `due`, `claimed` and `scheduled`."""
+
+    pending: int
+    due: int
+    claimed: int
+    scheduled: int
+    retrying: int
+    delivered: int
+    delivered_estimated: bool
+    failed: int
+    """Without those that an operator has discarded."""
+    discarded: int
+    oldest_due_seconds: float | None
+    """How long the oldest due message has been due; None where nothing is."""
+    now: datetime
+    """The database's clock."""
+
+
 class Standing(NamedTuple):
     """How the outbox stands. `pending` is the sum of `due`, `claimed` and `scheduled`."""
 
@@ -113,15 +132,22 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
     `known` are the destinations that are configured: told of even where none of their rows exists.
     """
     with connection.begin():
-        total = _estimate(connection)
-        exact = total is None or total < EXACT_BELOW
-        row = connection.execute(_counts(exact=exact)).one()
+        counts = counted(connection)
     with connection.begin():
         rest = _rest(connection, [*known])
+    errors = groups(connection, _FAILED, Grouping.ERROR, limit=_ERRORS, newest=NEWEST) if counts.failed else []
+    return Standing(**counts._asdict(), **rest, errors=errors)
+
+
+def counted(connection: Connection) -> Counted:
+    """Count in two statements at most."""
+    total = _estimate(connection)
+    exact = total is None or total < EXACT_BELOW
+    row = connection.execute(_counts(exact=exact)).one()
     pending = row.pending_plain + row.pending_keyed
     due = row.due_plain + row.due_keyed
     claimed = row.claimed_plain + row.claimed_keyed
-    return Standing(
+    return Counted(
         pending=pending,
         due=due,
         claimed=claimed,
@@ -132,8 +158,6 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
         failed=row.failed,
         discarded=row.discarded,
         oldest_due_seconds=_waited(row),
-        **rest,
-        errors=groups(connection, _FAILED, Grouping.ERROR, limit=_ERRORS, newest=NEWEST) if row.failed else [],
         now=row.now,
     )
 
