@@ -11,6 +11,7 @@ import pytest
 from outbox.errors import ConfigurationError
 from outbox.settings import Settings, load, unknown_variables, variable
 from outbox.settings.values import show_duration, show_retention
+from support.rights import somebody_else
 
 
 @pytest.mark.parametrize(
@@ -166,3 +167,10 @@ def test_a_long_value_is_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(environ={"OUTBOX_LEASE": "postgresql://app:hunter2@db.internal/production_database"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_credential_that_cannot_be_read(tmp_path: Path) -> None:
+    """A wrong right is an error of the configuration, not a setting that is missing."""
+    (tmp_path / "credentials").mkdir(mode=0o000)
+    with somebody_else(), pytest.raises(ConfigurationError, match="cannot be read: Permission denied"):
+        load(environ={"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})

@@ -31,9 +31,16 @@ def from_credential(key: str, environ: Mapping[str, str]) -> tuple[str, str] | N
     """The systemd credential of a variable's name in lower case."""
     folder, name = environ.get("CREDENTIALS_DIRECTORY"), key.lower()
     path = Path(folder, name) if folder else None
-    if path is None or not path.is_file():
+    if path is None or not _is_there(path):
         return None
     return _read(path, "the systemd credential"), f"systemd credential {name}"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # of which reading it will tell
+        return True
 
 
 def parsed(reading: Reading, given: Any, origin: str, key: str) -> Any:
