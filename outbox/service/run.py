@@ -16,8 +16,10 @@ from outbox.clock import lease_clock
 from outbox.delivery import Delivery
 from outbox.errors import ConfigurationError
 from outbox.policy import Policy
+from outbox.service.systemd.watch import supervised
 from outbox.service.watching import meter_of, watched
 from outbox.settings import Settings
+from outbox.settings.supervisor import take_supervisor
 from outbox.settings.values import show_duration
 from outbox.store import Store
 from outbox.store.engine import open_engine
@@ -74,9 +76,14 @@ def _tune_interpreter() -> None:
 
 
 async def _run(settings: Settings, mode: Mode, on_progress: Callable[[Counts], None] | None) -> Counts:
+    supervisor = take_supervisor()
     meter = meter_of(settings)
-    with open_worker(settings, mode, meter) as worker, watched(settings, worker, meter):
-        async with _signals(worker), _progress(worker, on_progress):
+    with (
+        open_worker(settings, mode, meter) as worker,
+        watched(settings, worker, meter),
+        supervised(worker, settings, supervisor) as stops,
+    ):
+        async with _signals(worker, stops), _progress(worker, on_progress):
             await worker.run()
     return worker.report.counts
 
@@ -111,7 +118,7 @@ def _targets(settings: Settings) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _signals(worker: Worker) -> AsyncIterator[None]:
+async def _signals(worker: Worker, on_stop: Callable[[], None]) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     first: float | None = None
 
@@ -126,6 +133,7 @@ async def _signals(worker: Worker) -> AsyncIterator[None]:
             os._exit(128 + number)
         first = now
         logger.info("stopping: finishing what is in flight")
+        on_stop()
         worker.stop()
 
     for number in _SIGNALS:

@@ -1,5 +1,6 @@
 """Every statement of the outbox but the application's own INSERT."""
 
+from outbox.store.backlog import BACKLOG_MOST
 from outbox.store.claim import Claimed
 from outbox.store.commits import Lost, NotThere
 from outbox.store.evidence import Choice
@@ -13,6 +14,7 @@ from outbox.store.succession import Succession
 from outbox.store.work import Place, Work
 
 __all__ = [
+    "BACKLOG_MOST",
     "TROUBLE",
     "Choice",
     "Claimed",

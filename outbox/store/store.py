@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outbox.errors import OutboxError
 from outbox.message import Cause, Message
+from outbox.store.backlog import backlog
 from outbox.store.claim import Claimed, claim, claim_heads, new_claim
 from outbox.store.commits import commits
 from outbox.store.evidence import Choice
@@ -166,6 +167,10 @@ class Store:
     def waiting(self, destination: str) -> Waiting:
         """Count what is due at a destination."""
         return self._looks.run(waiting, destination, blocks=self._blocks)
+
+    def backlog(self, names: Iterable[str]) -> int:
+        """Count what is due at destinations, no further than people want to know; see `outbox.store.backlog`."""
+        return sum(self._looks.look(backlog, name) for name in names)
 
     def strangers(self, known: Collection[str]) -> list[str]:
         """Give the destinations with pending messages that are not among the known."""

@@ -118,6 +118,12 @@ class Report:
 
     def __init__(self, meter: Meter | None = None) -> None:
         self.counts = Counts()
+        self.counts_backlog = False
+        """Whether somebody shows the backlog, so that it is worth counting."""
+        self.backlog = 0
+        """What was due a moment ago, and held by no worker, counted up to `BACKLOG_MOST`."""
+        self.waits_for: str | None = None
+        """The database's trouble, until it works again."""
         self._meter = meter
         self._repeats = Repeats()
         self._down: dict[Doing, set[str]] = {}
@@ -199,7 +205,8 @@ class Report:
 
         What differs in its numbers alone (a process, a port, a place in a file) is the same trouble.
         """
-        kind = _DIGITS.sub("0", str(trouble))
+        self.waits_for = str(trouble)
+        kind = _DIGITS.sub("0", self.waits_for)
         if not any(kind in said for said in self._down.values()):
             logger.error("waiting: %s", trouble)
         self._down.setdefault(doing, set()).add(kind)
@@ -207,4 +214,5 @@ class Report:
     def works(self, doing: Doing) -> None:
         """Say that the database works again, if it did not: when all works that had failed."""
         if self._down.pop(doing, None) and not self._down:
+            self.waits_for = None
             logger.warning("the database works again")

@@ -38,6 +38,12 @@ from outbox.worker.waking import Waker
 
 HEARTBEAT_SECONDS = 10.0
 
+BACKLOG_SECONDS = 3.0
+"""Between two counts of what is due, where somebody shows it; longer where a count takes long."""
+
+BACKLOG_SHARE = 0.02
+"""Of the time, at most, that the store spends with these counts."""
+
 GATES_SECONDS = 0.5
 """How often a worker looks whether others have paused a destination."""
 
@@ -169,6 +175,8 @@ class Worker:
         yield from (self._beat(), self._watch_gates(), self._waker.run())
         if self._shared.mode is Mode.FOREVER:
             yield Purger(self._shared).run()
+        if self.report.counts_backlog:
+            yield self._count_backlog()
 
     async def _go_round_at_the_end(self) -> None:
         """Keep the pulse while what is in flight ends, which is bounded in time, and while the last is settled."""
@@ -269,6 +277,14 @@ class Worker:
         finally:
             with contextlib.suppress(Exception):
                 await self._thread.call(self._store.farewell, identity)
+
+    async def _count_backlog(self) -> None:
+        """Count what is due, for people to see: the database's trouble is the claims' matter."""
+        while True:
+            began = lease_clock()
+            with contextlib.suppress(*TROUBLE):
+                self.report.backlog = await self._thread.call(self._store.backlog, [*self._lanes])
+            await asyncio.sleep(max(BACKLOG_SECONDS, (lease_clock() - began) / BACKLOG_SHARE))
 
     def _trouble(self) -> str | None:
         """What this worker alone cannot reach."""

@@ -1,0 +1,1 @@
+"""systemd: the units that run workers, and what a worker tells the service manager."""
