@@ -36,6 +36,7 @@ _COMMANDS = {
     "config": ("outbox.cli.config:config", "Show the settings and where they come from."),
     "send-test": ("outbox.cli.send_test:send_test", "Send a test event and show the answer."),
     "doctor": ("outbox.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
+    "systemd": ("outbox.cli.systemd:systemd", "Run workers as services of systemd."),
     "demo": ("outbox.cli.demo:demo", "Show the whole promise at work, on SQLite."),
     "fake-server": ("outbox.cli.fake_server:fake_server", "Run a scripted Event API on this machine."),
     "completion": ("outbox.cli.completion:completion", "Print a script that completes words in a shell."),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_FOLDERS = (".ci", "benchmarks", "deploy", "docs", "examples", "migrations", "outbox", "tests")
+_FOLDERS = (".ci", "benchmarks", "docker", "docs", "examples", "migrations", "outbox", "tests")
 
 
 @cache
