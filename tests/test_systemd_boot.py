@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from outbox.testing import ThreadedFakeServer
-from support.booted import Booted, CannotBoot, booted
+from support.booted import PYTHON, Booted, CannotBoot, booted
 from support.databases import Database
 from support.pages import marked
 from support.project import ROOT
@@ -139,3 +139,22 @@ def _pid(system: Booted, unit: str) -> int:
 def _is_within(system: Booted, pid: int) -> bool:
     ours, theirs = (Path(f"/proc/{each}/ns/pid") for each in (system.pid, pid))
     return ours.exists() and theirs.exists() and ours.readlink() == theirs.readlink()
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize(
+    ("options", "folder", "words"),
+    [
+        ("mode=700", "/opt/closed", "/opt/closed is closed to others"),
+        ("mode=777", "/var/tmp", "a service has a /tmp of its own"),  # noqa: S108 - a file system of the test's own
+    ],
+)
+def test_a_program_that_a_service_cannot_reach(system: Booted, options: str, folder: str, words: str) -> None:
+    """Units for it would only fail later: `install` says why, and writes nothing."""
+    system.run("sh", "-euc", f"mkdir -p {folder}; mount -t tmpfs -o {options} tmpfs {folder}; mkdir {folder}/python")
+    system.run("mount", "--bind", "/opt/python", f"{folder}/python")
+    call = f"LD_LIBRARY_PATH=/opt/python/lib {folder}/python/bin/{PYTHON.name} -P -m outbox systemd install 2>&1"
+    said = system.run("sh", "-c", f"PYTHONPATH=/opt/source:/opt/libraries {call}; echo $?", check=False)
+    assert words in said
+    assert said.endswith("\n1\n")
+    assert system.run("find", "/etc/systemd/system", "-name", "*.target", "-path", "*outbox*") == ""
