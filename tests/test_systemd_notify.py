@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from outbox.schema import utc_after
 from outbox.settings.supervisor import Supervisor, take_supervisor
 from outbox.testing import ThreadedFakeServer
 from support.databases import Database, build_schema
@@ -50,6 +51,8 @@ def test_status_tells_of_the_backlog(database: Database, settings: dict[str, str
         assert run(settings, "pause", "--reason", "a test").returncode == 0
         put(database, 30, body=BODY)
         put(database, 12, body=BODY, ordering_key="one")
+        put(database, 5, body=BODY, due_at=utc_after(3600))
+        put(database, 5, body=BODY, due_at=utc_after(3600), ordering_key="later")
         manager.until_status("42 due, 0 in flight, 0 delivered, 0 failed; not sent to now: overcentric")
         assert run(settings, "resume").returncode == 0
         manager.until_status("0 due, 0 in flight, 42 delivered, 0 failed", timeout=30)
@@ -77,6 +80,7 @@ def test_the_watchdog_is_fed_by_rounds(database: Database, settings: dict[str, s
         moments = manager.times("WATCHDOG=1")
         gaps = [after - before for before, after in pairwise(moments)]
         assert all(WATCHDOG / 2 - 0.2 < gap < WATCHDOG for gap in gaps), gaps
+        assert len(manager.texts("STATUS=")) == len({*manager.texts("STATUS=")}), "what is as it was is not said again"
         watched.signal(signal.SIGSTOP)
         frozen_at = time.monotonic()
         time.sleep(1.5 * WATCHDOG)  # silence is what is to be seen: a condition to wait for there is none
