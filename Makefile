@@ -75,9 +75,11 @@ bars: $(VENV)/.ready ## what the protocol must reach, measured (ARGS="snapshot -
 RESOLVE := uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-annotate --no-header --quiet
 
-constraints: ## resolve both constraints files anew: names, versions and hashes, no addresses (needs uv)
+constraints: ## resolve both constraints files and the image's anew: names, versions and hashes, no addresses (needs uv)
 	$(RESOLVE) --output-file constraints.txt
 	$(RESOLVE) --resolution lowest-direct --output-file constraints-oldest.txt
+	uv pip compile pyproject.toml --extra postgres --extra mysql --universal --python-version 3.11 --generate-hashes \
+		--constraint constraints.txt --no-annotate --no-header --quiet --output-file docker/requirements.txt
 
 clean: ## remove what the other verbs made
 	rm -rf .venv .venv-oldest .bench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
