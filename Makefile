@@ -78,7 +78,7 @@ RESOLVE := uv pip compile pyproject.toml --extra dev --universal --python-versio
 constraints: ## resolve both constraints files and the image's anew: names, versions and hashes, no addresses (needs uv)
 	$(RESOLVE) --output-file constraints.txt
 	$(RESOLVE) --resolution lowest-direct --output-file constraints-oldest.txt
-	uv pip compile pyproject.toml --extra postgres --extra mysql --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra metrics --extra mysql --extra postgres --universal --python-version 3.11 --generate-hashes \
 		--constraint constraints.txt --no-annotate --no-header --quiet --output-file docker/requirements.txt
 
 clean: ## remove what the other verbs made

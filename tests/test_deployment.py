@@ -40,13 +40,23 @@ def connections(database: Database) -> int:
 
 
 @ON_SERVERS
-@pytest.mark.parametrize("wake", ["off", "on"])
+@pytest.mark.parametrize(
+    ("more", "postgresql", "mariadb"),
+    [({}, 1, 1), ({"OUTBOX_WAKE": "on"}, 2, 1), ({"OUTBOX_WAKE": "on", "OUTBOX_METRICS_PORT": "0"}, 3, 2)],
+    ids=["alone", "woken", "measured"],
+)
 def test_connections_of_a_worker(
-    database: Database, settings: dict[str, str], destination: ThreadedFakeServer, tmp_path: Path, wake: str
+    database: Database,
+    settings: dict[str, str],
+    destination: ThreadedFakeServer,
+    tmp_path: Path,
+    more: dict[str, str],
+    postgresql: int,
+    mariadb: int,
 ) -> None:
-    """One each, whatever the concurrency, at rest and at work; on PostgreSQL a second one where it listens."""
-    each = 2 if wake == "on" and database.kind == "postgresql" else 1
-    settings |= {"OUTBOX_WAKE": wake, "OUTBOX_CONCURRENCY": "64"}
+    """One each, whatever the concurrency, at rest and at work; one more to listen on PostgreSQL, one for its metrics."""
+    each = postgresql if database.kind == "postgresql" else mariadb
+    settings |= {"OUTBOX_CONCURRENCY": "64", **more}
     with ExitStack() as stack:
         fleet = [stack.enter_context(worker(tmp_path, settings)) for _ in range(WORKERS)]
         eventually(lambda: connections(database) == WORKERS * each, timeout=20)
