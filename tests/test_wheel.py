@@ -114,7 +114,7 @@ def test_its_metadata_says_what_it_is(wheel: Path) -> None:
     assert metadata["Name"] == "overcentric-outbox"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"postgres", "mysql", "async", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"postgres", "mysql", "async", "metrics", "dev"}
     assert "# " in str(metadata.get_payload()), "the README is its description"
     assert "outbox = outbox.cli:main" in _info(wheel, "entry_points.txt").decode()
     assert "outbox = outbox.testing.plugin" in _info(wheel, "entry_points.txt").decode()
@@ -124,11 +124,12 @@ def test_its_metadata_says_what_it_is(wheel: Path) -> None:
 def test_it_requires_what_it_imports(wheel: Path) -> None:
     """Each library that the package imports belongs to one of its requirements, none to an extra.
 
-    But for pytest, which itself imports the one file that imports it.
+    But for pytest, which itself imports the one file that imports it, and for the metrics' library, whose absence is an error
+    that names the extra.
     """
     required = {_name(each) for each in _metadata(wheel).get_all("Requires-Dist", []) if "extra ==" not in each}
     distributions = packages_distributions()
-    for library in sorted(_imported_libraries() - {"pytest"}):
+    for library in sorted(_imported_libraries() - {"pytest", "prometheus_client"}):
         assert required & {_name(each) for each in distributions[library]}, library
 
 

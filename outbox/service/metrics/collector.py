@@ -16,7 +16,7 @@ from outbox.worker import Histogram, Meter, Worker
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | InfoMetricFamily
 
-_STATES = ("due", "claimed", "scheduled", "delivered", "failed")
+_STATES = ("due", "claimed", "scheduled", "delivered", "failed", "discarded")
 
 
 def registry(worker: Worker, meter: Meter, looks: Looks) -> CollectorRegistry:
