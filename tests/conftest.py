@@ -6,6 +6,7 @@ some of them says so: `@pytest.mark.parametrize("database", ["postgresql"], indi
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -32,6 +33,17 @@ def pytest_configure() -> None:
     for name in [*os.environ]:
         if name.startswith("OUTBOX_") or name == "CREDENTIALS_DIRECTORY":
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Leave the outbox's loggers as they were: commands that a test calls in this process configure them."""
+    loggers = [logging.getLogger(name) for name in ("outbox", "outbox.audit")]
+    before = [(each.level, each.propagate, each.handlers[:]) for each in loggers]
+    yield
+    for each, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        each.setLevel(level)
+        each.propagate, each.handlers[:] = propagate, handlers
 
 
 def _served(kind: type[S]) -> Iterator[S]:

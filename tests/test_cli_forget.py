@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 from uuid import UUID
@@ -30,13 +28,9 @@ FORGET = ("forget", "--identity", WHO)
 
 
 @pytest.fixture
-def outbox(capsys: pytest.CaptureFixture[str], database: Database) -> Iterator[Console]:
-    """`outbox …` against the test's database. The command configures logging: leave it as it was."""
-    logger = logging.getLogger("outbox")
-    before = (logger.handlers[:], logger.propagate, logger.level)
-    yield Console(capsys, database)
-    logger.handlers[:], logger.propagate = before[0], before[1]
-    logger.setLevel(before[2])
+def outbox(capsys: pytest.CaptureFixture[str], database: Database) -> Console:
+    """`outbox …` against the test's database."""
+    return Console(capsys, database)
 
 
 def told(who: str = WHO, **properties: Any) -> str:
