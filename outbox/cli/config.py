@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -118,9 +117,5 @@ def _database(text: str) -> str:
         return f"unusable: {error}"
 
 
-def _endpoint(text: str) -> str:
-    return re.sub(r"(?<=://)[^/?#]*@", "***@", text)
-
-
-_HIDDEN = {"database_url": _database, "endpoint": _endpoint}
-"""Settings that may hold a password, and how they are shown without it."""
+_HIDDEN = {"database_url": _database}
+"""A setting that may hold a password, and how it is shown without it."""

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 from outbox.render.text import safe
+from outbox.render.traces import trace
 from outbox.settings import Settings
 from outbox.settings.journal import reaches_journal
 
@@ -37,7 +38,8 @@ class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Write one record, one line; a traceback follows on its own lines."""
         line = f"{_moment(record)} {record.levelname.lower()} {record.name}: {safe(record.getMessage())}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        raised = _raised(record)
+        return f"{line}\n{raised}" if raised else line
 
 
 class _Json(logging.Formatter):
@@ -51,8 +53,8 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
+        if raised := _raised(record):
+            entry["exception"] = raised
         return json.dumps(entry)
 
 
@@ -69,6 +71,12 @@ _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), 
 def _moment(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _raised(record: logging.LogRecord) -> str:
+    """Where what the record tells of was raised; empty if it tells of no exception."""
+    error = record.exc_info[1] if record.exc_info else None
+    return "" if error is None else trace(error)
 
 
 def configure_logging(settings: Settings) -> None:

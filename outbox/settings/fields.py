@@ -46,7 +46,12 @@ class Settings:
         "driver. A worker that does not run on a terminal requires it.",
         example="postgresql://app@db.internal/shop",
     )
-    endpoint: str = _setting(DEFAULT_ENDPOINT, "Where events are POSTed.", example="http://127.0.0.1:8025/api/v1/event")
+    endpoint: str = _setting(
+        DEFAULT_ENDPOINT,
+        "Where events are POSTed.",
+        show=values.hidden_in_url,
+        example="http://127.0.0.1:8025/api/v1/event",
+    )
     project_id: str | None = _setting(None, "Overcentric project of events that name none.", example="my-project")
     concurrency: int = _setting(
         64, "POSTs in flight at once, per worker process and destination.", parse=values.positive, example="128"

@@ -30,7 +30,7 @@ from outbox.store.slots import is_ramping, slots
 from outbox.store.sockets import cut
 from outbox.store.succession import Succession
 from outbox.store.transactions import Transactions
-from outbox.store.trouble import explain, first_line
+from outbox.store.trouble import explain, refused
 from outbox.store.version import check_schema
 from outbox.store.waiting import Waiting, is_anything_due, strangers, waiting
 from outbox.store.work import Place, Work, find_work
@@ -202,7 +202,7 @@ class Store:
 
     def explain(self, error: Exception) -> OutboxError:
         """Say what one of `TROUBLE` means, for people."""
-        return explain(error, self._engine) or OutboxError(f"The database refused a statement: {first_line(error)}")
+        return explain(error, self._engine) or refused(error)
 
     def close(self) -> None:
         """Give the connection back. The engine belongs to who opened it."""

@@ -18,6 +18,10 @@ _MISSING_TABLE = re.compile(
     r"no such (?:table|column)|relation \"\S+\" does not exist|column \S+ does not exist|doesn't exist|Unknown column",
     re.ASCII,
 )
+# MariaDB's and MySQL's messages that quote a row's values; PostgreSQL's stand on a line of their own.
+_QUOTED_ROW = re.compile(
+    r"(Duplicate entry|Incorrect \S+ value:|Truncated incorrect \S+ value:) '.*'( for (?:key|column)|$)", re.DOTALL
+)
 _FORBIDDEN_MYSQL = {1142, 1143}
 _FORBIDDEN_SQLSTATE = "42501"
 _REPEATABLE_MYSQL = {1205, 1213, 1020}
@@ -52,7 +56,12 @@ def explain(error: Exception, engine: Engine) -> OutboxError | None:
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)) and not _is_wrong_sql(error):
         msg = f"The database {shown_url(engine.url)} cannot be used: {first_line(error)}"
         return DatabaseUnreachable(msg, hint="Check OUTBOX_DATABASE_URL, and that the database runs and lets us in.")
-    return None
+    return None if _is_wrong_sql(error) else refused(error)
+
+
+def refused(error: Exception) -> OutboxError:
+    """Say that it is the statement which the database does not take: a constraint or a trigger of somebody's, for one."""
+    return OutboxError(f"The database refused a statement: {first_line(error)}")
 
 
 def is_schema_missing(error: Exception) -> bool:
@@ -71,8 +80,8 @@ def _is_forbidden(error: Exception) -> bool:
 
 
 def _is_wrong_sql(error: Exception) -> bool:
-    """Whether SQLite means the statement, not the file: its driver raises one class for both."""
-    return _sqlite_code(error) == sqlite3.SQLITE_ERROR
+    """Whether the statement itself is wrong. SQLite's driver raises one class for that and for trouble with the file."""
+    return isinstance(error, ProgrammingError) or _sqlite_code(error) == sqlite3.SQLITE_ERROR
 
 
 def _sqlite_code(error: Exception) -> int | None:
@@ -100,5 +109,5 @@ def first_line(error: Exception) -> str:
     if notes := getattr(cause, "__notes__", None):
         return str(notes[0])
     text = str(cause.args[1]) if len(cause.args) > 1 and isinstance(cause.args[0], int) else str(cause)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in _QUOTED_ROW.sub(r"\1 …\2", text).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(cause).__name__

@@ -62,8 +62,8 @@ class Purger:
             pass
         except TROUBLE as error:  # a right is missing: others perhaps have it, and there may be more to do
             self._shared.report.cannot_purge(self._store.explain(error))
-        except Exception:  # noqa: BLE001 - without this nothing would be purged any more
-            self._shared.report.surprise("purging")
+        except Exception as error:  # noqa: BLE001 - without this nothing would be purged any more
+            self._shared.report.surprise("purging", error)
 
     async def _walk(self, walk: _Walk) -> None:
         began, removed = lease_clock(), 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import re
-import traceback
 from dataclasses import dataclass
 from enum import Enum
 
 from outbox.clock import lease_clock
 from outbox.errors import OutboxError
 from outbox.message import Cause, Delivered, Failed, Message, Outcome
+from outbox.render.traces import trace
 from outbox.settings.destinations import own_variable
 from outbox.settings.values import show_duration, show_retention
 from outbox.store import Gate, Kept, Settled, Settlement
@@ -161,9 +161,9 @@ class Report:
             text = f"will try again: {message.name} {message.id}: {outcome.attempt.error}"  # type: ignore[union-attr]
             self._repeats.say(logging.INFO, f"retry {outcome.attempt.error}", text)  # type: ignore[union-attr]
 
-    def surprise(self, doing: str) -> None:
+    def surprise(self, doing: str, error: Exception) -> None:
         """Say what nobody foresaw, with where it was raised: once in a while."""
-        self._repeats.say(logging.ERROR, doing, f"{doing} raised:\n{traceback.format_exc()}")
+        self._repeats.say(logging.ERROR, doing, f"{doing} raised:\n{trace(error)}")
 
     def ends(self) -> None:
         """Say what has been counted and not said."""

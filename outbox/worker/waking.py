@@ -118,8 +118,8 @@ class Waker:
             self.lose()
             self._shared.report.trouble(Doing.CLAIM, self._shared.store.explain(error))
             found = dict.fromkeys(waiting, True)
-        except Exception:  # noqa: BLE001 - without these looks nothing would be claimed any more
-            self._shared.report.surprise("looking for messages")
+        except Exception as error:  # noqa: BLE001 - without these looks nothing would be claimed any more
+            self._shared.report.surprise("looking for messages", error)
             found = dict.fromkeys(waiting, True)
         else:
             for name in waiting:
@@ -162,9 +162,9 @@ class Waker:
         except Lost as why:
             self._watch_from = lease_clock() + self._failures.next()
             logger.debug("no wake-ups for now: %s", why)
-        except Exception:  # noqa: BLE001 - whatever it is, looks go on
+        except Exception as error:  # noqa: BLE001 - whatever it is, looks go on
             self._watch_from = lease_clock() + self._failures.next()
-            self._shared.report.surprise("noticing commits")
+            self._shared.report.surprise("noticing commits", error)
         finally:
             self._polling.longest = POLLING_SECONDS
 

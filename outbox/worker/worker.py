@@ -239,8 +239,8 @@ class Worker:
                 await self._look_at_gates()
             except TROUBLE:  # of which claims and settles tell
                 pass
-            except Exception:  # noqa: BLE001 - without these looks no pause would end here
-                self.report.surprise("looking at the pauses")
+            except Exception as error:  # noqa: BLE001 - without these looks no pause would end here
+                self.report.surprise("looking at the pauses", error)
 
     def _account_for(self, unrecorded: Exception | None) -> None:
         """Raise why outcomes were not recorded, for who waits for a drain's or a round's result."""
