@@ -1,52 +1,57 @@
-"""A database user with a worker's documented rights and nothing else."""
+"""Database users with the rights that docs/databases.md grants, and nothing else."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 
 from sqlalchemy import make_url
 
 from support.databases import Database
-from support.servers import PASSWORD, Server
+from support.project import ROOT
+from support.servers import PASSWORD
 
-_TABLES = ("outbox_message", "outbox_dedup", "outbox_attempt", "outbox_destination", "outbox_worker")
-_VERSION = "outbox_alembic_version"
+WORKER = "worker"
+PURGES = "worker that removes what is old"
+APPLICATION = "application"
+OPERATOR = "operator"
+
+_PAGE = (ROOT / "docs" / "databases.md").read_text(encoding="utf-8")
 _numbers = count(1)
 
 
+def grants(kind: str) -> dict[str, list[str]]:
+    """The page's statements for a kind of database, by the comment above them."""
+    block = re.search(rf"<!-- grants {kind} -->\n```sql\n(.*?)^```$", _PAGE, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    parts = re.split(r"^-- (.*)\n", block[1], flags=re.MULTILINE)[1:]
+    return {title: text.split("\n")[:-1] for title, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def plain_role(database: Database, limit: str = "") -> AbstractContextManager[str]:
+    """Give the database's URL for a worker that may not delete; `limit` ends the statement that makes the user."""
+    return role(database, WORKER, limit=limit)
+
+
 @contextmanager
-def plain_role(database: Database, limit: str = "") -> Iterator[str]:
-    """Give the database's URL for a role of its own; `limit` ends the statement that makes it."""
-    assert database.server is not None
+def role(database: Database, *titles: str, limit: str = "") -> Iterator[str]:
+    """Give the database's URL for a user of its own, with what stands on the page under these titles."""
+    server, own = database.server, make_url(database.url).database
+    assert server is not None
     name = f"plain_{next(_numbers)}"
-    make, drop = (_postgresql if database.kind == "postgresql" else _mariadb)(name, limit)
-    database.server.execute(*make, database=make_url(database.url).database)
+    make, drop = _POSTGRESQL if database.kind == "postgresql" else _MARIADB
+    page = grants(database.kind)
+    granted = [re.sub(r" TO shop_\w+;$", f" TO {name}", each) for title in titles for each in page[title]]
+    server.execute(f"{make.format(name)} {limit}", *granted, database=own)
     try:
         url = make_url(database.url).set(username=name, password=PASSWORD)
         yield url.render_as_string(hide_password=False)
     finally:
-        _drop(database.server, drop, make_url(database.url).database)
+        if server.pid is not None:
+            server.execute(*(each.format(name) for each in drop), database=own)
 
 
-def _drop(server: Server, statements: list[str], database: str | None) -> None:
-    if server.pid is not None:
-        server.execute(*statements, database=database)
-
-
-def _postgresql(name: str, limit: str) -> tuple[list[str], list[str]]:
-    make = [
-        f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' {limit}",
-        f"GRANT SELECT, INSERT, UPDATE ON {', '.join((*_TABLES, _VERSION))} TO {name}",
-        f"GRANT DELETE ON outbox_worker TO {name}",
-        f"GRANT USAGE ON SEQUENCE outbox_attempt_id_seq TO {name}",
-    ]
-    return make, [f"DROP OWNED BY {name}", f"DROP ROLE {name}"]
-
-
-def _mariadb(name: str, limit: str) -> tuple[list[str], list[str]]:
-    make = [f"CREATE USER {name}@'%' IDENTIFIED BY '{PASSWORD}' {limit}"]
-    make += [f"GRANT SELECT, INSERT, UPDATE ON {table} TO {name}@'%'" for table in (*_TABLES, _VERSION)]
-    make += [f"GRANT DELETE ON outbox_worker TO {name}@'%'"]
-    return make, [f"DROP USER {name}@'%'"]
+_POSTGRESQL = (f"CREATE ROLE {{}} LOGIN PASSWORD '{PASSWORD}'", ["DROP OWNED BY {}", "DROP ROLE {}"])
+_MARIADB = (f"CREATE USER {{}} IDENTIFIED BY '{PASSWORD}'", ["DROP USER {}"])
