@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 
 from outbox.delivery import Delivery
+from outbox.errors import OutboxError
 from outbox.policy import Policy
 from outbox.settings import Settings
 from outbox.store import Store
@@ -18,6 +19,7 @@ from outbox.worker import Worker, thread
 from outbox.worker import pulse as module
 from outbox.worker import worker as worker_module
 from outbox.worker.pulse import Pulse
+from outbox.worker.report import Doing, Report
 from support.databases import Database
 from support.pauses import operate
 from support.rows import put
@@ -115,3 +117,11 @@ def test_a_call_that_never_ends_stops_the_pulse(
             await running
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("doing", Doing)
+def test_trouble_with_a_purge_does_not_count(doing: Doing) -> None:
+    """A worker that cannot remove what is old is ready to deliver."""
+    report = Report()
+    report.trouble(doing, OutboxError("it took too long"))
+    assert report.database_works == (doing is Doing.PURGE)

@@ -131,8 +131,8 @@ class Report:
 
     @property
     def database_works(self) -> bool:
-        """Whether all that was asked of the database works, as far as is known."""
-        return not self._down
+        """Whether all that delivery asks of the database works, as far as is known. A purge that fails delays no message."""
+        return not self._down.keys() - {Doing.PURGE}
 
     def settled(self, group: list[Settlement], released: int, result: Settled) -> None:
         """Take in a group that the store has written."""
