@@ -18,6 +18,7 @@ from bars import (
     latency,
     one_key,
     ordering,
+    replay,
     scale,
     snapshot,
     stops,
@@ -114,3 +115,8 @@ def test_every_kind_is_known() -> None:
 def test_a_large_table_costs_no_more(database: Database, tmp_path: Path) -> None:
     """Claims and settles cost the same beside many settled messages; a purge removes those."""
     small(scale.BAR, database, tmp_path)
+
+
+def test_a_replay_leaves_live_traffic_its_speed(database: Database, tmp_path: Path) -> None:
+    """One cause of three is sent again at a rate; live events go on, each arrives once, the other causes stay as they are."""
+    small(replay.BAR, database, tmp_path)

@@ -19,6 +19,7 @@ from bars import (
     outage,
     pace,
     plans,
+    replay,
     scale,
     snapshot,
     stops,
@@ -45,6 +46,7 @@ _ROOMS = (
     hostile,
     latency,
     wakeups,
+    replay,
 )
 
 BARS = {room.BAR.name: room.BAR for room in _ROOMS}

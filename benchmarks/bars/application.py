@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
@@ -20,11 +21,11 @@ def engine_of(database: Database) -> Engine:
     return engine
 
 
-def enqueue(engine: Engine, *, ordering_key: str | None = None, **properties: object) -> None:
-    """Commit one event."""
+def enqueue(engine: Engine, *, ordering_key: str | None = None, **properties: object) -> UUID:
+    """Commit one event; its message's id."""
     event = outbox.Event.server("thing_done", project_id="project", properties=properties)
     with Session(engine) as session, session.begin():
-        outbox.enqueue(session, event, ordering_key=ordering_key)
+        return outbox.enqueue(session, event, ordering_key=ordering_key)
 
 
 @contextmanager

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bars.application import engine_of, enqueue
 from bars.bar import Bar, Figure
-from bars.rows import empty, fill
+from bars.rows import empty, fill, set_journal
 from bars.sink import Sink, sink
 from bars.working import working
 from support.databases import Database
@@ -56,8 +54,7 @@ def measure(
         producers = Producers(database, pool, seconds)
         for journal in journals if database.kind == "sqlite" else ("",):
             if journal:
-                with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
-                    connection.execute(f"PRAGMA journal_mode = {journal}")
+                set_journal(database, journal)
             alone, traffic, busy = [], [], []
             for turn in range(seed, seed + rounds):
                 alone.append(producers.produce(turn))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ from sqlalchemy import Engine
 
 from bars.application import engine_of, enqueue, woken
 from bars.bar import Bar, Figure
+from bars.rows import set_journal
 from bars.sink import Sink, sink
 from bars.working import working
 from support.databases import Database
@@ -35,8 +35,7 @@ def measure(
     """Commit an event now and then, and see when it arrives; then commit none."""
     for journal in journals if database.kind == "sqlite" else ("",):
         if journal:
-            with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
-                connection.execute(f"PRAGMA journal_mode = {journal}")
+            set_journal(database, journal)
         counter = None if database.server is None else Counter(database)
         with (
             sink() as destination,

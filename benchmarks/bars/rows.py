@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from sqlalchemy import text, update
 
 from outbox.schema import message
@@ -77,6 +80,12 @@ def empty(database: Database) -> None:
     with database.engine.begin() as connection:
         verb = "DELETE FROM" if database.kind == "sqlite" else "TRUNCATE TABLE"
         connection.execute(text(f"{verb} outbox_message"))
+
+
+def set_journal(database: Database, mode: str) -> None:
+    """Let SQLite's file have this journal, from now on."""
+    with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
 
 
 def release(database: Database) -> None:
