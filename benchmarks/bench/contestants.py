@@ -20,7 +20,7 @@ from support.databases import KINDS, Database
 BODY = ROOT / "tests" / "data" / "bodies" / "subscription_purchase.json"
 CHUNK = 1000
 WIDE = 192
-"""The concurrency at which our worker is fastest where worker, database and sink share two cores (of 64 to 512)."""
+"""Another concurrency for our worker and the bare loop. Which of the two is the better one differs from machine to machine."""
 
 
 @dataclass(frozen=True)
