@@ -155,7 +155,7 @@ def test_started_before_the_tables_are_there(
         early.until("outbox db upgrade")
         assert run(settings, "db", "upgrade").returncode == 0
         put(empty_database, body=BODY)
-        destination.wait_for(1)
+        destination.wait_for(1, timeout=30)
         stop(early)
     assert early.text.count("waiting:") == 1, "said once, not a line a second"
 
@@ -175,7 +175,7 @@ def test_started_before_the_database(destination: ThreadedFakeServer, tmp_path: 
             server.start()
             database = Database("postgresql", url, server)
             put(database, body=BODY)
-            destination.wait_for(1)
+            destination.wait_for(1, timeout=30)
             database.engine.dispose()
             server.kill()
             patient.until("waiting:", timeout=15)

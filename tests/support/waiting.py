@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], *, timeout: float = 10.0, interval: float = 0.01) -> T:
+def eventually(condition: Callable[[], T], *, timeout: float = 30.0, interval: float = 0.01) -> T:
     """Return the condition's first true value; fail when there is none within `timeout` seconds.
 
     An `AssertionError` of the condition counts as "not yet", so that a block of asserts can be one;

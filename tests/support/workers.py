@@ -60,7 +60,7 @@ class WorkerProcess:
             return False
         return True
 
-    def until(self, words: str, timeout: float = 10.0) -> None:
+    def until(self, words: str, timeout: float = 30.0) -> None:
         """Wait until it has logged these words."""
         eventually(lambda: words in self.text, timeout=timeout)
 
