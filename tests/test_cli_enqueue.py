@@ -233,8 +233,9 @@ def test_a_failure_while_writing_leaves_nothing(outbox: Console, database: Datab
             "BEGIN SELECT RAISE(ABORT, 'stopped'); END"
         )
     connection.close()
-    with pytest.raises(Exception, match="stopped"):
-        outbox("enqueue", BODIES / "minimal.json", BODIES / "stripe_webhook.json")
+    refused = outbox("enqueue", BODIES / "minimal.json", BODIES / "stripe_webhook.json")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == "outbox: The database refused a statement: stopped\n"
     assert rows(database) == []
 
 
