@@ -37,7 +37,7 @@ fuzz: $(VENV)/.ready ## the store against a model of its protocol, for FUZZ_SECO
 
 fuzz-answers: $(VENV)/.ready ## answers as raw bytes, Retry-After, error texts: FUZZ_ANSWERS (1000000) of them
 	FUZZ_ANSWERS=$${FUZZ_ANSWERS:-1000000} $(BIN)/python -m pytest -n 2 tests/test_delivery_any_answer.py \
-		tests/test_policy_any_answer.py $(ARGS)
+		tests/test_policy_any_answer.py tests/test_hostile_strings.py $(ARGS)
 
 DATABASE ?= postgresql
 MINUTES ?= 12
