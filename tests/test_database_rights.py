@@ -32,7 +32,7 @@ from support.workers import environment, worker
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
 
-NOT_AN_OPERATORS = {"worker", "db", "config", "completion", "demo", "fake-server", "version"}
+NOT_AN_OPERATORS = {"worker", "db", "config", "completion", "demo", "fake-server", "health", "systemd", "version"}
 """Commands that are another role's, or use no database."""
 
 
