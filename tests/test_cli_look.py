@@ -21,8 +21,8 @@ from support.commands import MINIMAL, Console, add, add_attempt
 from support.databases import Database
 
 STATUS_FIELDS = [
-    "pending", "due", "claimed", "scheduled", "retrying", "delivered", "failed", "discarded", "oldest_due_seconds", "destinations",
-    "unconfigured", "troubles", "workers", "last_worker", "errors", "now", "verdict",
+    "pending", "due", "claimed", "scheduled", "retrying", "delivered", "failed", "discarded", "oldest_due_seconds", "now", "destinations",
+    "unconfigured", "troubles", "workers", "last_worker", "errors", "verdict",
 ]  # fmt: skip
 LIST_FIELDS = [
     "id", "destination", "name", "state", "attempts", "created_at", "due_at", "settled_at",

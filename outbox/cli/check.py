@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from outbox.cli.options import settings_options
+from outbox.cli.options import DurationType, settings_options
 from outbox.errors import OutboxError
 from outbox.settings import Loaded
-from outbox.settings.values import count, duration, positive_duration
+from outbox.settings.values import count, duration
 
 if TYPE_CHECKING:
     from outbox.render.nagios import Thresholds
@@ -64,20 +64,6 @@ class _Limit(click.ParamType):  # type: ignore[type-arg]  # generic only in newe
             self.fail(f"{value!r}: {error}, or none", param, ctx)
 
 
-class _Seconds(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
-    """A length of time."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read it, at most a century."""
-        try:
-            return min(positive_duration(str(value)), _CENTURY)
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
-
-
-_CENTURY = 36500 * 86400.0
 _AGE = _Limit("age", duration)
 _COUNT = _Limit("count", count)
 
@@ -91,7 +77,7 @@ _COUNT = _Limit("count", count)
 @click.option(
     "--failed-crit", type=_COUNT, default="100", show_default=True, metavar="COUNT", help="The same, CRITICAL."
 )
-@click.option("--failed-since", type=_Seconds(), metavar="DURATION", help="Count those that failed in the last 1h.")
+@click.option("--failed-since", type=DurationType(), metavar="DURATION", help="Count those that failed in the last 1h.")
 @click.option(
     "--workers",
     type=click.IntRange(0, 10_000),
@@ -101,7 +87,7 @@ _COUNT = _Limit("count", count)
 )
 @click.option(
     "--timeout",
-    type=_Seconds(),
+    type=DurationType(),
     default="10s",
     show_default=True,
     metavar="DURATION",

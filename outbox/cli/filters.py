@@ -12,13 +12,12 @@ import click
 
 from outbox.event.moments import rfc3339
 from outbox.message import FailureReason, State
-from outbox.settings.values import duration
+from outbox.settings.values import CENTURY, duration
 
 if TYPE_CHECKING:
     from outbox.store.look import Filters, Moment
 
 _LONGEST = 500
-_CENTURY = 36500 * 86400
 
 
 class FilterText(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
@@ -57,7 +56,7 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only in 
 
 def _moment(text: str) -> Moment:
     if re.fullmatch(r"[\d.]+[a-z]+", text, re.ASCII):
-        return timedelta(seconds=min(duration(text), _CENTURY))
+        return timedelta(seconds=min(duration(text), CENTURY))
     found = datetime.fromisoformat(text)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
-from outbox.cli.options import settings_options
+from outbox.cli.options import DurationType, settings_options
 from outbox.clock import DEAD_AFTER_SECONDS
 from outbox.errors import ConfigurationError
 from outbox.render import line
 from outbox.settings import Loaded
-from outbox.settings.values import positive_duration, show_duration
-
-
-class _DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
-    """A length of time above zero."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read it, or say what was expected."""
-        try:
-            return positive_duration(str(value))
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+from outbox.settings.values import show_duration
 
 
 @click.command()
 @click.option(
     "--max-age",
-    type=_DurationType(),
+    type=DurationType(),
     default=show_duration(DEAD_AFTER_SECONDS),
     show_default=True,
     metavar="DURATION",

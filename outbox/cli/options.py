@@ -1,4 +1,4 @@
-"""Options that are settings: `--database-url` is OUTBOX_DATABASE_URL, and so for each."""
+"""Options that are settings: `--database-url` is OUTBOX_DATABASE_URL, and so for each. What several commands take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from typing import Any
 import click
 
 from outbox.settings import Loaded, Settings, load, variable
+from outbox.settings.values import CENTURY, positive_duration
+
+
+class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
+    """A length of time above zero, such as `30s`; what is beyond a century is one."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it, or say what was expected."""
+        try:
+            return min(positive_duration(str(value)), CENTURY)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 class _SettingType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click

@@ -12,12 +12,10 @@ from outbox.cli.filters import FilterText
 from outbox.cli.options import settings_options
 from outbox.errors import did_you_mean
 from outbox.settings import Loaded, Settings
-from outbox.settings.values import positive_duration
+from outbox.settings.values import CENTURY, positive_duration
 
 if TYPE_CHECKING:
     from outbox.store.engine import Engine
-
-_LONGEST = 100 * 365 * 86400.0
 
 
 class _DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
@@ -31,7 +29,7 @@ class _DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only 
             seconds = positive_duration(str(value))
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
-        if seconds > _LONGEST:
+        if seconds > CENTURY:
             self.fail(f"{value!r}: expected less than a century; without --for it lasts until resumed", param, ctx)
         return seconds
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from outbox.cli.options import settings_options
+from outbox.cli.options import DurationType, settings_options
 from outbox.errors import TryLater, did_you_mean
 from outbox.settings import OVERCENTRIC, Loaded, Settings
-from outbox.settings.values import positive_duration, show_duration
+from outbox.settings.values import show_duration
 
 if TYPE_CHECKING:
     from outbox.destinations import Destination
@@ -27,19 +27,6 @@ _FIRST, _LONGEST = 0.02, 0.5
 """Seconds between two looks, growing."""
 
 
-class _Timeout(click.ParamType):  # type: ignore[type-arg]  # generic only in newer releases of click
-    """A length of time above zero."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read `30s`, `2m`."""
-        try:
-            return positive_duration(str(value))
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
-
-
 @click.command("send-test")
 @click.option("--destination", default=OVERCENTRIC, show_default=True, metavar="NAME", help="Where to send it.")
 @click.option(
@@ -47,7 +34,7 @@ class _Timeout(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
     "seconds",
     default="30s",
     show_default=True,
-    type=_Timeout(),
+    type=DurationType(),
     metavar="DURATION",
     help="How long to wait.",
 )

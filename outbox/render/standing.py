@@ -21,7 +21,7 @@ _STALE = 120.0
 
 def standing_json(stands: Standing) -> dict[str, Any]:
     """The object of `outbox status --json`: `delivered_estimated` is there only when it is true."""
-    found = stands._asdict() | {"errors": [group_json("error", each) for each in stands.errors]}
+    found = vars(stands) | {"errors": [group_json("error", each) for each in stands.errors]}
     if not stands.delivered_estimated:
         del found["delivered_estimated"]
     return found | {"verdict": [*verdict(stands)]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
@@ -75,27 +76,9 @@ class Unconfigured(NamedTuple):
     due: int
 
 
-class Counted(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Counted:
     """How many messages there are. `pending` is the sum of `due`, `claimed` and `scheduled`."""
-
-    pending: int
-    due: int
-    claimed: int
-    scheduled: int
-    retrying: int
-    delivered: int
-    delivered_estimated: bool
-    failed: int
-    """Without those that an operator has discarded."""
-    discarded: int
-    oldest_due_seconds: float | None
-    """How long the oldest due message has been due; None where nothing is."""
-    now: datetime
-    """The database's clock."""
-
-
-class Standing(NamedTuple):
-    """How the outbox stands. `pending` is the sum of `due`, `claimed` and `scheduled`."""
 
     pending: int
     due: int
@@ -113,6 +96,14 @@ class Standing(NamedTuple):
     discarded: int
     oldest_due_seconds: float | None
     """How long the oldest due message has been due; None where nothing is."""
+    now: datetime
+    """The database's clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing(Counted):
+    """How the outbox stands: the counts, and what explains them."""
+
     destinations: list[Destination]
     unconfigured: list[Unconfigured]
     troubles: list[Trouble]
@@ -122,8 +113,6 @@ class Standing(NamedTuple):
     """Where none lives, the one that was seen last and did not end as it should."""
     errors: list[Group]
     """The most frequent errors of the `NEWEST` failed messages."""
-    now: datetime
-    """The database's clock."""
 
 
 def standing(connection: Connection, known: Iterable[str]) -> Standing:
@@ -136,7 +125,7 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
     with connection.begin():
         rest = _rest(connection, [*known])
     errors = groups(connection, _FAILED, Grouping.ERROR, limit=_ERRORS, newest=NEWEST) if counts.failed else []
-    return Standing(**counts._asdict(), **rest, errors=errors)
+    return Standing(**vars(counts), **rest, errors=errors)
 
 
 def counted(connection: Connection) -> Counted:
