@@ -67,6 +67,11 @@ class Shop:
         """Wait until so many are delivered."""
         eventually(lambda: self.count("delivered") == count, timeout=60)
 
+    def works_off(self, count: int) -> None:
+        """Start a worker, and wait until so many are delivered."""
+        self.works()
+        self.all_delivered(count)
+
     def stage(self, **meanwhile: Any) -> Stage:
         """The situation as it is now."""
         return Stage(self.settings, meanwhile)
@@ -107,11 +112,7 @@ def exhausted(folder: Path) -> Iterator[Stage]:
         )
         fail_many(here.database, {"HTTP 400 Bad Request": 40}, last_status=400)
 
-        def a_worker_runs() -> None:
-            here.works()
-            here.all_delivered(1500)
-
-        yield here.stage(a_worker_runs=a_worker_runs)
+        yield here.stage(a_worker_runs=lambda: here.works_off(1500))
 
 
 @contextmanager
@@ -145,11 +146,7 @@ def wrong_project(folder: Path) -> Iterator[Stage]:
             wrong["identity"]["project_id"] = "shopp"
         fail_many(here.database, {"HTTP 400 Bad Request": 10_000}, last_status=400, body=json.dumps(wrong))
 
-        def a_worker_runs() -> None:
-            here.works()
-            here.all_delivered(10_000)
-
-        yield here.stage(a_worker_runs=a_worker_runs)
+        yield here.stage(a_worker_runs=lambda: here.works_off(10_000))
 
 
 @contextmanager
