@@ -11,6 +11,7 @@
     ├── ConfigurationError             78  a setting is wrong, or two contradict each other
     │   └── DriverMissing              78  the database's driver is not installed
     ├── SchemaOutdated                 4   the outbox's tables are missing or of another version
+    │   └── ProgramOutdated            4   they are of a newer one than this program
     ├── DatabaseUnreachable            69  the database does not answer
     ├── MessageNotFound                3   no message has that id
     ├── WrongState                     1   the message is not in the state that the verb needs
@@ -94,6 +95,10 @@ class SchemaOutdated(OutboxError):
     """The outbox's tables are missing, or of another version than this program."""
 
     exit_code = 4
+
+
+class ProgramOutdated(SchemaOutdated):
+    """The outbox's tables are of a newer version than this program."""
 
 
 class DatabaseUnreachable(OutboxError):

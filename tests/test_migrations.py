@@ -21,7 +21,7 @@ from pymysql.constants import CLIENT
 from sqlalchemy import Engine, create_engine, event, insert, inspect, text
 
 from outbox import migrate
-from outbox.errors import ConfigurationError, OutboxError, SchemaOutdated
+from outbox.errors import ConfigurationError, OutboxError, ProgramOutdated, SchemaOutdated
 from outbox.migrate.folder import migrations_folder
 from outbox.schema import VERSION_TABLE, destination, utc_after, worker
 from outbox.schema.ddl import metadata
@@ -235,9 +235,9 @@ def test_a_database_of_a_newer_program_is_left_alone(database: Database) -> None
     with database.engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0999'"))
     for verb in (migrate.upgrade, lambda engine: migrate.downgrade(engine, "base")):
-        with pytest.raises(SchemaOutdated, match=r"0999.*Upgrade this program"):
+        with pytest.raises(ProgramOutdated, match=r"0999.*Upgrade this program"):
             verb(database.engine)
-    with database.engine.connect() as connection, pytest.raises(SchemaOutdated, match=r"0999.*Upgrade this program"):
+    with database.engine.connect() as connection, pytest.raises(ProgramOutdated, match=r"0999.*Upgrade this program"):
         check_schema(connection)
 
 

@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from outbox.errors import ConfigurationError, SchemaOutdated
+from outbox.errors import ConfigurationError, ProgramOutdated
 from outbox.migrate.exclusive import exclusive
 from outbox.migrate.folder import configuration, scripts
 from outbox.migrate.look import standing
@@ -30,7 +30,7 @@ class Change:
 def upgrade(engine: Engine, revision: str = "head") -> Change:
     """Bring the database up to a revision. Does nothing where it is there already.
 
-    Raises `ConfigurationError` for an unknown revision or missing rights, `SchemaOutdated` where the database is
+    Raises `ConfigurationError` for an unknown revision or missing rights, `ProgramOutdated` where the database is
     newer than this program.
     """
     return _run(engine, lambda config: command.upgrade(config, revision))
@@ -82,7 +82,7 @@ def _explained(connection: Connection | None) -> Iterator[None]:
         unknown = [] if connection is None else [each for each in standing(connection) if not _known(each)]
         if unknown:
             msg = f"The outbox's schema is at version {unknown[0]}, which this program does not know"
-            raise SchemaOutdated(msg, hint="Upgrade this program: pip install --upgrade overcentric-outbox") from error
+            raise ProgramOutdated(msg, hint="Upgrade this program: pip install --upgrade overcentric-outbox") from error
         raise ConfigurationError(str(error).rstrip("."), hint="`outbox db history` lists the revisions.") from error
     except DBAPIError as error:
         if not _forbidden(error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, column, inspect, select, table
 
-from outbox.errors import SchemaOutdated
+from outbox.errors import ProgramOutdated, SchemaOutdated
 from outbox.schema import VERSION_TABLE
 from outbox.schema.version import HEAD
 
@@ -20,13 +20,13 @@ def schema_version(connection: Connection) -> str | None:
 
 
 def check_schema(connection: Connection) -> None:
-    """Raise `SchemaOutdated` unless the database stands at this program's version."""
+    """Raise `SchemaOutdated`, or `ProgramOutdated`, unless the database stands at this program's version."""
     found = schema_version(connection)
     if found == HEAD:
         return
     if found is not None and found > HEAD:
         msg = f"The outbox's schema is at version {found}, this program knows versions up to {HEAD}"
-        raise SchemaOutdated(msg, hint="Upgrade this program: pip install --upgrade overcentric-outbox")
+        raise ProgramOutdated(msg, hint="Upgrade this program: pip install --upgrade overcentric-outbox")
     there = "missing" if found is None else f"at version {found}"
     msg = f"The outbox's schema is {there}, this program needs version {HEAD}"
     raise SchemaOutdated(msg, hint="Run: outbox db upgrade")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from outbox.clock import lease_clock
-from outbox.errors import OutboxError
+from outbox.errors import OutboxError, SchemaOutdated
 from outbox.message import Cause, Delivered, Failed, Message, Outcome
 from outbox.render.traces import trace
 from outbox.settings.destinations import own_variable
@@ -99,6 +99,15 @@ def _then(gate: Gate) -> str:
         return f"for {seconds}"
     probes = f"one message in {seconds}, and in longer and longer times, finds out whether it works again"
     return f"is its URL right? {probes}" if gate.cause is Cause.REFUSED else probes
+
+
+def _kind(trouble: OutboxError) -> str:
+    """What is the same for each form of a trouble.
+
+    Its numbers differ: a process, a port, a place in a file. While `outbox db upgrade` runs, first the file is missing,
+    then the tables, then a version.
+    """
+    return type(trouble).__name__ if isinstance(trouble, SchemaOutdated) else _DIGITS.sub("0", str(trouble))
 
 
 def _times(count: int) -> str:
@@ -201,12 +210,9 @@ class Report:
         logger.warning("reaching %s again", name)
 
     def trouble(self, doing: Doing, trouble: OutboxError) -> None:
-        """Say that the database is in trouble: each trouble once, until it works again.
-
-        What differs in its numbers alone (a process, a port, a place in a file) is the same trouble.
-        """
+        """Say that the database is in trouble: each trouble once, until it works again."""
         self.waits_for = str(trouble)
-        kind = _DIGITS.sub("0", self.waits_for)
+        kind = _kind(trouble)
         if not any(kind in said for said in self._down.values()):
             logger.error("waiting: %s", trouble)
         self._down.setdefault(doing, set()).add(kind)
