@@ -267,4 +267,8 @@ def test_what_is_waiting(database: Database) -> None:
     claim(database, 1)
     with closing(Store(database.engine)) as store:
         waiting = store.waiting("overcentric")
+        assert store.due("overcentric") == 4
+        put(database, 2, ordering_key="a")
+        assert store.due("overcentric") == 6
+        assert store.due("elsewhere") == 0
     assert (waiting.due, waiting.leased, waiting.paused) == (3, 1, False)

@@ -51,8 +51,12 @@ def messages(connection: Connection, settings: Settings) -> Iterator[Finding]:
 
 def _late(stands: Standing) -> Iterator[Finding]:
     oldest = stands.oldest_due_seconds
+    claimed = "" if stands.claimed is None else f"{stands.claimed:,} claimed, "
     if oldest is None or oldest <= _STALE or stands.claimed:
-        yield ok("messages", f"{stands.due:,} due, {stands.claimed:,} claimed, {stands.scheduled:,} scheduled")
+        yield ok("messages", f"{stands.due:,} due, {claimed}{stands.scheduled:,} scheduled")
+    elif stands.claimed is None:
+        text = f"{stands.due:,} due, the oldest for {age(oldest)}; that many are not looked at one by one"
+        yield warning("messages", text, "See that workers run, and how fast they are: outbox status --watch")
     else:
         text = f"{stands.due:,} due, the oldest for {age(oldest)}, and no worker holds any"
         yield problem("messages", text, "See that a worker runs, and what its log says")

@@ -36,7 +36,7 @@ def show_standing(stands: Standing, database: str) -> None:
     about = "about " if stands.delivered_estimated else ""
     rows = [
         ("due", f"{stands.due:,}"),
-        ("claimed", f"{stands.claimed:,}"),
+        ("claimed", "not counted" if stands.claimed is None else f"{stands.claimed:,}"),
         ("scheduled", f"{stands.scheduled:,}"),
         ("delivered", f"{about}{stands.delivered:,}"),
         ("failed", f"{stands.failed:,}"),
@@ -89,8 +89,8 @@ def verdict(stands: Standing) -> Iterator[str]:
 def _why_due(stands: Standing) -> str:
     if not stands.workers:
         return f" {_no_worker(stands)}"
-    is_held_up = any(each.cause is not None for each in stands.destinations) or stands.unconfigured or stands.claimed
-    if is_held_up or (stands.oldest_due_seconds or 0.0) <= _STALE:
+    is_held_up = any(each.cause is not None for each in stands.destinations) or stands.unconfigured
+    if is_held_up or stands.claimed != 0 or (stands.oldest_due_seconds or 0.0) <= _STALE:
         return ""
     return " The workers that live hold nothing: their logs say why."
 
@@ -129,7 +129,7 @@ def _trouble(stands: Standing) -> Iterator[str]:
 def _waiting(stands: Standing) -> str:
     if not stands.pending:
         return "nothing is waiting"
-    parts = [(stands.claimed, "being sent"), (stands.scheduled, "scheduled for later")]
+    parts = [(stands.claimed or 0, "being sent"), (stands.scheduled, "scheduled for later")]
     return ", ".join(f"{count:,} {what}" for count, what in parts if count)
 
 

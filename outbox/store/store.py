@@ -32,7 +32,7 @@ from outbox.store.succession import Succession
 from outbox.store.transactions import Transactions
 from outbox.store.trouble import explain, refused
 from outbox.store.version import check_schema
-from outbox.store.waiting import Waiting, is_anything_due, strangers, waiting
+from outbox.store.waiting import Waiting, due, is_anything_due, strangers, waiting
 from outbox.store.work import Place, Work, find_work
 
 TROUBLE = (DBAPIError, PoolTimeoutError)
@@ -163,6 +163,10 @@ class Store:
         if rate is None and not self._looks.run(is_ramping, name):
             return []
         return self._transactions.run(slots, name, count, rate=rate, concurrency=concurrency, ahead=ahead)
+
+    def due(self, destination: str) -> int:
+        """Count what is due at a destination, claimed or not, for people to see."""
+        return self._looks.run(due, destination)
 
     def waiting(self, destination: str) -> Waiting:
         """Count what is due at a destination."""

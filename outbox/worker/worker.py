@@ -134,7 +134,7 @@ class Worker:
                 await self._thread.call(self._store.check)
                 if self._shared.mode is Mode.DRAIN:
                     for name in self._lanes:
-                        self.report.counts.due += (await self._thread.call(self._store.waiting, name)).due
+                        self.report.counts.due += await self._thread.call(self._store.due, name)
                 await self._look_at_gates()
             except (*TROUBLE, OutboxError) as error:
                 self.report.counts.due = 0

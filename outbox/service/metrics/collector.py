@@ -104,7 +104,8 @@ def _backlog(figures: Figures) -> Iterator[Family]:
             labels=["state"],
         )
         for state in _STATES:
-            messages.add_metric([state], getattr(figures.counted, state))
+            if (count := getattr(figures.counted, state)) is not None:
+                messages.add_metric([state], count)
         yield messages
 
 

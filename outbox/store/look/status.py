@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Self
@@ -22,6 +22,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    null,
     or_,
     select,
     text,
@@ -35,9 +36,14 @@ from outbox.store.look.filters import Filters
 from outbox.store.look.groups import Group, Grouping, groups
 from outbox.store.look.workers import Trouble, Worker, last_seen, living, troubles
 from outbox.store.statements import IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED
+from outbox.store.waiting import strangers
 
 EXACT_BELOW = 100_000
-"""Rows up to which all are counted; beyond, what was delivered is the database's own estimate."""
+"""Rows up to which all are counted; beyond, what was delivered is the database's own estimate.
+
+On MariaDB and MySQL also the pending messages up to which each is looked at; beyond, they are counted by an index, which
+does not know who is claimed: whoever reads a million rows for that reads their bodies, too.
+"""
 
 NEWEST = 10_000
 """Failed messages, the newest ones, whose errors are counted."""
@@ -82,13 +88,13 @@ class Counted:
 
     pending: int
     due: int
-    """To be sent now, and held by no worker."""
-    claimed: int
-    """Held by a worker."""
+    """To be sent now, and held by no worker; with those where `claimed` is None."""
+    claimed: int | None
+    """Held by a worker; None where too many are pending to look at each."""
     scheduled: int
     """To be sent later."""
-    retrying: int
-    """Of the pending ones, those that have been tried in vain."""
+    retrying: int | None
+    """Of the pending ones, those that have been tried in vain; None where `claimed` is."""
     delivered: int
     delivered_estimated: bool
     failed: int
@@ -129,19 +135,21 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
 
 
 def counted(connection: Connection) -> Counted:
-    """Count in two statements at most."""
+    """Count in few statements."""
     total = _estimate(connection)
     exact = total is None or total < EXACT_BELOW
-    row = connection.execute(_counts(exact=exact)).one()
+    row = None if exact else _many(connection)
+    if row is None:
+        row = connection.execute(_counts(exact=exact)).one()
     pending = row.pending_plain + row.pending_keyed
     due = row.due_plain + row.due_keyed
-    claimed = row.claimed_plain + row.claimed_keyed
+    claimed = _both(row.claimed_plain, row.claimed_keyed)
     return Counted(
         pending=pending,
         due=due,
         claimed=claimed,
-        scheduled=pending - due - claimed,
-        retrying=row.retrying_plain + row.retrying_keyed,
+        scheduled=pending - due - (claimed or 0),
+        retrying=_both(row.retrying_plain, row.retrying_keyed),
         delivered=max(0, (row.total if total is None or exact else total) - pending - row.failed - row.discarded),
         delivered_estimated=not exact,
         failed=row.failed,
@@ -151,6 +159,22 @@ def counted(connection: Connection) -> Counted:
     )
 
 
+def _many(connection: Connection) -> Row[Any] | None:
+    """Count by an index alone; None where that is not needed."""
+    if connection.dialect.name != "mysql":
+        return None
+    query = _counts(exact=False, by_index=True)
+    row = connection.execute(query, {"names": strangers(connection, ())}).one()
+    return row if row.pending_plain + row.pending_keyed >= EXACT_BELOW else None
+
+
+def _both(plain: int | None, keyed: int | None) -> int | None:
+    return None if plain is None or keyed is None else plain + keyed
+
+
+_NAMES: BindParameter[str] = bindparam("names", expanding=True)
+_BY_INDEX = "FORCE INDEX (outbox_message_pending)"
+
 _FAILED = Filters(state=State.FAILED, undiscarded=True)
 
 
@@ -158,7 +182,7 @@ def _rest(connection: Connection, known: list[str]) -> dict[str, Any]:
     workers = living(connection)
     return {
         "destinations": _destinations(connection, known),
-        "unconfigured": [Unconfigured(*each) for each in connection.execute(_unconfigured(), {"names": known})],
+        "unconfigured": _unconfigured(connection, known),
         "troubles": troubles(workers),
         "workers": workers,
         "last_worker": None if workers else last_seen(connection),
@@ -171,10 +195,10 @@ def _waited(row: Row[Any]) -> float | None:
 
 
 @functools.cache
-def _counts(*, exact: bool) -> Select[Any]:
+def _counts(*, exact: bool, by_index: bool = False) -> Select[Any]:
     """One statement, hence one snapshot: the counts agree with each other."""
     # Apart, because SQLite uses a partial index only for its very predicate.
-    plain, keyed, failed = _pending(keyed=False), _pending(keyed=True), _failed()
+    plain, keyed, failed = _pending(keyed=False, by_index=by_index), _pending(keyed=True, by_index=by_index), _failed()
     query = select(utc_now().label("now"), *plain.c, *keyed.c, *failed.c)
     # Each has one row. The conditions hold always; without one that names both sides SQLAlchemy warns of a product.
     less_than_none = -1 - plain.c.pending_plain
@@ -185,20 +209,20 @@ def _counts(*, exact: bool) -> Select[Any]:
     return query.add_columns(total.label("total")) if exact else query
 
 
-def _pending(*, keyed: bool) -> Subquery:
+def _pending(*, keyed: bool, by_index: bool) -> Subquery:
+    """Count those of a kind. The index of MariaDB and MySQL has both kinds, and all that is asked for but the claims."""
     kind = "keyed" if keyed else "plain"
-    is_due = and_(IS_DUE, IS_FREE)
-    return (
-        select(
-            func.count().label(f"pending_{kind}"),
-            func.count(case((is_due, 1))).label(f"due_{kind}"),
-            func.count(case((~IS_FREE, 1))).label(f"claimed_{kind}"),
-            func.count(message.c.last_error).label(f"retrying_{kind}"),
-            func.min(case((is_due, message.c.due_at))).label(f"oldest_{kind}"),
-        )
-        .where(IS_PENDING, ~IS_UNKEYED if keyed else IS_UNKEYED)
-        .subquery()
-    )
+    is_due = IS_DUE if by_index else and_(IS_DUE, IS_FREE)
+    query = select(
+        func.count().label(f"pending_{kind}"),
+        func.count(case((is_due, 1))).label(f"due_{kind}"),
+        (null() if by_index else func.count(case((~IS_FREE, 1)))).label(f"claimed_{kind}"),
+        (null() if by_index else func.count(message.c.last_error)).label(f"retrying_{kind}"),
+        func.min(case((is_due, message.c.due_at))).label(f"oldest_{kind}"),
+    ).where(IS_PENDING, ~IS_UNKEYED if keyed else IS_UNKEYED)
+    if by_index:
+        query = query.where(message.c.destination.in_(_NAMES)).with_hint(message, _BY_INDEX, "mysql")
+    return query.subquery()
 
 
 def _failed() -> Subquery:
@@ -244,14 +268,19 @@ def pause_of(connection: Connection, name: str) -> Destination:
     return Destination(name) if found is None else Destination.of(found)
 
 
+def _unconfigured(connection: Connection, known: Collection[str]) -> list[Unconfigured]:
+    unknown = strangers(connection, known)
+    rows = connection.execute(_due_by_destination(), {"names": unknown}) if unknown else ()
+    return [Unconfigured(*each) for each in rows]
+
+
 @functools.cache
-def _unconfigured() -> Select[Any]:
+def _due_by_destination() -> Select[Any]:
     """Each of the two counts goes by its partial index."""
     columns = message.c
-    names: BindParameter[str] = bindparam("names", expanding=True)
     parts = [
         select(columns.destination.label("name"), func.count().label("due"))
-        .where(IS_PENDING, is_of_kind, IS_DUE, columns.destination.not_in(names))
+        .where(IS_PENDING, is_of_kind, IS_DUE, columns.destination.in_(_NAMES))
         .group_by(columns.destination)
         for is_of_kind in (IS_UNKEYED, ~IS_UNKEYED)
     ]
