@@ -36,18 +36,19 @@ def explained(database: Database, rows: int) -> Iterator[tuple[list[Plan], str]]
 
 
 def work(database: Database) -> list[Plan]:
-    """Claim from the start and from a position, look at keys, settle, claim successors, look for work, probe, purge; give the plans."""
+    """Claim from the start and from a position, look at keys, settle, succeed, look for work, probe, purge; give the plans."""
     with explaining(database.engine) as plans, closing(Store(database.engine)) as store:
         after = None
         for _ in range(2):
             claimed = store.claim("overcentric", Choice.ANY, limit=100, free=100, lease=LEASE, after=after)
             after = claimed.reached
             store.settle([(each, Delivered(200)) for each in claimed.messages], ())
-        key = ""
-        for _ in range(2):
-            claimed, key = store.claim_heads("overcentric", Choice.ANY, limit=50, free=50, lease=LEASE, after=key)
-            store.settle([(each, Delivered(200)) for each in claimed.messages], (), store.succession(LEASE))
+        with closing(Store(database.engine, blocks=True)) as blocking:
+            for each in (store, blocking):
+                _work_off_keys(each)
         store.find_work([Place("overcentric", None, keys=True), Place("overcentric", after, keys=True)])
+        store.backlog(["overcentric"])
+        store.strangers(())
         store.pause("overcentric", Cause.RETRY_AFTER, "503", "plans", seconds=0.0, first=1.0, longest=1.0)
         probe = store.probe("overcentric", turn=LEASE, lease=LEASE)
         if probe is not None:
@@ -56,6 +57,13 @@ def work(database: Database) -> list[Plan]:
         for what in Kept:
             store.purge(what, 0.0, start_of(what), until=store.id_of(0.0), size=250)
     return plans
+
+
+def _work_off_keys(store: Store) -> None:
+    key = ""
+    for _ in range(2):
+        claimed, key = store.claim_heads("overcentric", Choice.ANY, limit=50, free=50, lease=LEASE, after=key)
+        store.settle([(each, Delivered(200)) for each in claimed.messages], (), store.succession(LEASE))
 
 
 BAR = Bar("plans", measure)

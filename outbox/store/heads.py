@@ -18,7 +18,6 @@ from sqlalchemy import (
     Subquery,
     and_,
     bindparam,
-    exists,
     literal_column,
     select,
     tuple_,
@@ -37,6 +36,9 @@ from outbox.store.statements import (
     is_paused,
     text_id,
 )
+
+_BY_KEY = "FORCE INDEX (outbox_message_keyed)"
+"""A hint. By its statistics MariaDB may look the state up instead, and read whatever is pending, or failed, for each key."""
 
 _LEAST = 200
 _MOST_ENTRIES = 2000
@@ -151,7 +153,7 @@ def _heads_in_window() -> Subquery:
         .where(*_pending(entry), entry.c.ordering_key > bindparam("after"))
         .order_by(entry.c.ordering_key, entry.c.created_at, entry.c.id)
         .limit(_MOST_ENTRIES)
-        .with_hint(entry, "FORCE INDEX (outbox_message_keyed)", "mysql")
+        .with_hint(entry, _BY_KEY, "mysql")
         .subquery("window")
     )
     keys = select(window.c.key).distinct().order_by(window.c.key).limit(bindparam("most")).subquery("keys")
@@ -174,6 +176,7 @@ def _head_of(destination: ColumnElement[str], key: ColumnElement[str]) -> Scalar
         .where(*_pending(other, destination), other.c.ordering_key == key)
         .order_by(other.c.created_at, other.c.id)
         .limit(literal_column("1"))
+        .with_hint(other, _BY_KEY, "mysql")
         .scalar_subquery()
     )
 
@@ -185,7 +188,8 @@ def _pending(table: FromClause, destination: ColumnElement[str] = DESTINATION) -
 def is_head() -> ColumnElement[bool]:
     """Whether no older message of its key is pending."""
     older = message.alias("older")
-    return ~exists().where(
+    return ~_is_any(
+        older,
         *_pending(older, message.c.destination),
         older.c.ordering_key == message.c.ordering_key,
         tuple_(older.c.created_at, older.c.id) < tuple_(message.c.created_at, message.c.id),
@@ -195,10 +199,17 @@ def is_head() -> ColumnElement[bool]:
 def is_blocked() -> ColumnElement[bool]:
     """Whether an earlier message of the head's key has failed. One that was discarded holds up nobody."""
     failed = message.alias("failed")
-    return exists().where(
+    return _is_any(
+        failed,
         failed.c.destination == message.c.destination,
         failed.c.ordering_key == message.c.ordering_key,
         failed.c.state == literal_column("'failed'"),
         failed.c.failure_reason != literal_column("'discarded'"),
         failed.c.created_at <= message.c.created_at,
     )
+
+
+def _is_any(entry: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a message of the key is there."""
+    found: Select[Any] = select(literal_column("1")).select_from(entry).where(*conditions)
+    return found.with_hint(entry, _BY_KEY, "mysql").exists()
