@@ -35,7 +35,8 @@ def test_killed_in_mid_batch(
         stop(survivor)
     assert set(destination.keys) == {str(each) for each in ids}
     twice = sum(count - 1 for count in destination.keys.values())
-    assert twice <= 24, "more than eight in flight, eight that waited to be settled, and the settle that was running"
+    # What the promise has: in flight, and three outcomes for each sender that wait or are being written (decision 0006).
+    assert twice < 4 * 8, "more than can be in flight and not settled"
     assert destination.changed == frozenset()
     assert attempts(database, ids[0]) == []
 
