@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import sqlite3
 from base64 import b64encode
@@ -14,6 +16,8 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.orm import Session
 
 import outbox
+from outbox.store.commits import commits
+from outbox.store.engine import open_engine
 from outbox.testing import ThreadedFakeServer
 from support.applications import event
 from support.databases import Database
@@ -134,6 +138,32 @@ def test_a_listener_leaves_the_worker_its_one_connection(
             destination.wait_for(count, timeout=20)
     eventually(lambda: not server.execute(f"SELECT pid FROM pg_stat_activity WHERE usename = '{name}'"))
     server.execute(f"DROP OWNED BY {name}", f"DROP ROLE {name}", database=url.database)
+
+
+@ON_POSTGRESQL
+def test_who_stops_listening_in_the_midst_of_connecting_leaves_no_connection(database: Database) -> None:
+    """Though somebody keeps the cancelled task: it may be the only connection that the worker may have."""
+    engine = open_engine(database.url)
+    mine = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{engine.url.database}'"
+    server = database.server
+    assert isinstance(server, PostgresServer)
+
+    async def listen() -> None:
+        async with contextlib.aclosing(commits(engine, listens=True)) as told:
+            async for _ in told:
+                pass
+
+    async def story() -> None:
+        kept = []
+        for turn in range(40):
+            kept.append(asyncio.create_task(listen()))
+            await asyncio.sleep(turn * 0.0004)  # connecting takes some 3 ms
+            kept[-1].cancel()
+        await asyncio.wait(kept)
+        await asyncio.to_thread(eventually, lambda: server.execute(mine) == [])
+
+    asyncio.run(story())
+    engine.dispose()
 
 
 @ON_POSTGRESQL

@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from ctypes import c_double, c_longlong
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
-from typing import Any
+from typing import Any, TypeAlias
 
 import uvloop
 
 from support.waiting import eventually
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+Seen: TypeAlias = tuple[Any, ...]
+"""Numbers in memory that both processes have, in the order of a `Sink`'s."""
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -29,6 +32,8 @@ class Sink:
     _count: Any
     _first: Any
     _last: Any
+    _answered: Any
+    _held: Any
 
     @property
     def count(self) -> int:
@@ -45,6 +50,11 @@ class Sink:
         """Requests a second, from the first to the last."""
         return (self.count - 1) / float(self._last.value - self._first.value)
 
+    @property
+    def held(self) -> tuple[int, float]:
+        """Requests that were answered after a delay, and the seconds from when each was read to its answer, together."""
+        return int(self._answered.value), float(self._held.value)
+
     def clear(self) -> None:
         """Begin anew."""
         self._count.value = 0
@@ -57,10 +67,10 @@ class Sink:
 class _Connection(asyncio.Protocol):
     """Reads no more of a request than where it ends."""
 
-    def __init__(self, marker: bytes, delay: float, seen: tuple[Any, Any, Any]) -> None:
+    def __init__(self, marker: bytes, delay: float, seen: Seen) -> None:
         self._marker = marker
         self._delay = delay
-        self._count, self._first, self._last = seen
+        self._count, self._first, self._last, self._answered, self._held = seen
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -73,9 +83,14 @@ class _Connection(asyncio.Protocol):
             if self._marker in request:
                 self._note()
             if self._delay:
-                asyncio.get_running_loop().call_later(self._delay, self._answer)
+                asyncio.get_running_loop().call_later(self._delay, self._answer_late, time.perf_counter())
             else:
                 self._answer()
+
+    def _answer_late(self, received: float) -> None:
+        self._held.value += time.perf_counter() - received
+        self._answered.value += 1
+        self._answer()
 
     def _answer(self) -> None:
         if not self._transport.is_closing():  # a worker that was killed meanwhile needs none
@@ -98,7 +113,7 @@ def _request_end(data: bytes) -> int | None:
     return end if len(data) >= end else None
 
 
-def _serve(pipe: Pipe, marker: bytes, delay: float, seen: tuple[Any, Any, Any]) -> None:
+def _serve(pipe: Pipe, marker: bytes, delay: float, seen: Seen) -> None:
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Connection(marker, delay, seen), "127.0.0.1", 0)
@@ -112,7 +127,7 @@ def _serve(pipe: Pipe, marker: bytes, delay: float, seen: tuple[Any, Any, Any]) 
 def sink(*, delay: float = 0.0, marker: str = "") -> Iterator[Sink]:
     """Run one that counts the requests that hold the marker, and answers each after `delay` seconds."""
     ours, theirs = _spawn.Pipe()
-    seen = (_spawn.RawValue(c_longlong, 0), _spawn.RawValue(c_double, 0.0), _spawn.RawValue(c_double, 0.0))
+    seen = tuple(_spawn.RawValue(each, 0) for each in (c_longlong, c_double, c_double, c_longlong, c_double))
     process = _spawn.Process(target=_serve, args=(theirs, marker.encode(), delay, seen), daemon=True)
     process.start()
     theirs.close()

@@ -30,6 +30,8 @@ class Steady:
     """What workers reached together."""
 
     rate: float
+    latency: float
+    """Seconds that the destination held a request, on average: what was asked for, and what its timers add."""
     memory: float
     """MiB that the largest worker had in memory at most."""
 
@@ -49,21 +51,23 @@ def steady(
             each.until(" -> ", timeout=30)
         destination.wait_for(1, timeout=30)
         time.sleep(_WARM_SECONDS)
-        began, before = time.perf_counter(), destination.count
+        began, before, (answered, held) = time.perf_counter(), destination.count, destination.held
         time.sleep(seconds)
         rate = (destination.count - before) / (time.perf_counter() - began)
+        latency = (destination.held[1] - held) / (destination.held[0] - answered)
         if destination.count >= backlog:
             msg = f"the backlog of {backlog:,} was used up before the end: the rate is of less than {seconds:g} s"
             raise FiguresMeanNothing(msg)
-        return Steady(rate, max(resident_peak(each.process.pid) for each in running))
+        return Steady(rate, latency, max(resident_peak(each.process.pid) for each in running))
 
 
 def distant(kind: str, found: list[Steady], concurrency: int) -> Iterator[Figure]:
     """What one worker at a high concurrency reached."""
-    rate, most = median(each.rate for each in found), concurrency / DELAY
     what = f"{kind}: 50 ms away, concurrency {concurrency}"
-    yield Figure(f"{what}, events a second", rate, unit="/s")
-    yield Figure(f"{what}, of concurrency ÷ latency", rate / most * 100, least=95, unit=" %", timed=True)
+    yield Figure(f"{what}, events a second", median(each.rate for each in found), unit="/s")
+    yield Figure(f"{what}, the destination's latency", median(each.latency for each in found) * 1000, unit=" ms")
+    share = median(each.rate * each.latency for each in found) / concurrency * 100
+    yield Figure(f"{what}, of concurrency ÷ latency", share, least=95, unit=" %", timed=True)
     memory = max(each.memory for each in found)
     yield Figure(f"{what}, resident memory at most", memory, most=120, unit=" MiB")
 

@@ -34,9 +34,8 @@ async def notifications(engine: Engine) -> AsyncGenerator[None]:
 
 @asynccontextmanager
 async def _listening(engine: Engine) -> AsyncIterator[Connection]:
-    psycopg: Any = engine.dialect.loaded_dbapi
     async with asyncio.timeout(CONNECT_SECONDS):
-        connection: Connection = await psycopg.AsyncConnection.connect(**connect_options(engine), autocommit=True)
+        connection = await _connect(engine)
         try:
             await _listen(connection)
         except BaseException:
@@ -46,6 +45,28 @@ async def _listening(engine: Engine) -> AsyncIterator[Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+async def _connect(engine: Engine) -> Connection:
+    """Connect. Who is cancelled meanwhile leaves no connection behind.
+
+    Cancelled itself, psycopg's `connect` keeps its socket open for as long as anybody remembers the error: it may be the
+    only connection that the worker may have. So it goes on to its end, and what it has opened is closed then.
+    """
+    psycopg: Any = engine.dialect.loaded_dbapi
+    connecting: asyncio.Task[Connection] = asyncio.create_task(
+        psycopg.AsyncConnection.connect(**connect_options(engine), autocommit=True)
+    )
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_close)
+        raise
+
+
+def _close(connecting: asyncio.Task[Connection]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().pgconn.finish()
 
 
 async def _listen(connection: Connection) -> None:
