@@ -104,8 +104,9 @@ def settings(folder: Path, port: int) -> dict[str, str]:
         "OUTBOX_DESTINATION_ERP_PROXY": proxy,
         "OUTBOX_CONCURENCY": CANARIES["misspelt variable"],
         "OUTBOX_PROJECT_ID": "my-project",
-        "OUTBOX_LEASE": "2s",
-        "OUTBOX_TRY_TIMEOUT": "1s",
+        # Long enough for a busy machine: an answer that is late is tried again.
+        "OUTBOX_LEASE": "60s",
+        "OUTBOX_TRY_TIMEOUT": "20s",
     }
 
 
@@ -181,6 +182,7 @@ class Refusing(ThreadingHTTPServer):
     """Refuses every request, in words that it should have kept to itself; as a proxy, too."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -43,6 +43,7 @@ class Shop:
             log_level="error",
             pause_first="30s",
             pause_longest="60s",
+            try_timeout="20s",
             lease="60s",
             retry_schedule="1h",
         )
@@ -164,7 +165,7 @@ def grown(folder: Path) -> Iterator[Stage]:
 def stuck(folder: Path) -> Iterator[Stage]:
     """A worker is gone that held messages."""
     with shop(folder) as here:
-        gone = here.works(lease="10s")
+        gone = here.works(lease="10s", try_timeout="5s")
         gone.until("concurrency")
         here.destination.script = "hang"
         put(here.database, 30, body=BODY)
