@@ -1,11 +1,13 @@
-"""What only the databases need of our tables: indexes and MariaDB's options.
+"""What only the databases need of our tables: indexes, MariaDB's options, and room in its rows.
 
 Apart from the tables, because each of these loads the dialects that it names, and who only enqueues needs none.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Index, text
+from typing import Any
+
+from sqlalchemy import DDL, Dialect, Index, event, text
 
 from outbox.schema.tables import message, metadata
 
@@ -20,6 +22,10 @@ for _table in metadata.tables.values():
             _table.dialect_options[_dialect][_option] = _value
 
 
+def _is_mysql(*_: Any, dialect: Dialect, **__: Any) -> bool:
+    return dialect.name in {"mysql", "mariadb"}
+
+
 def _index(name: str, partial: str, columns: list[str], whole: list[str] | None) -> None:
     """Add one index: over part of the rows where the database can, else led by the predicate's columns, if it is needed.
 
@@ -30,9 +36,7 @@ def _index(name: str, partial: str, columns: list[str], whole: list[str] | None)
         callable_=lambda *_, dialect, **__: dialect.name in {"postgresql", "sqlite"}
     )
     if whole is not None:
-        Index(name, *(message.c[column] for column in whole)).ddl_if(
-            callable_=lambda *_, dialect, **__: dialect.name in {"mysql", "mariadb"}
-        )
+        Index(name, *(message.c[column] for column in whole)).ddl_if(callable_=_is_mysql)
 
 
 _index(
@@ -55,3 +59,13 @@ _index(
     ["destination", "ordering_key"],
     None,
 )
+
+# InnoDB moves each row of a page together when one of them becomes longer than it was. So each row has room for what a claim and
+# a settle will write, and its length stays the same until it is delivered. No statement of ours knows of the column.
+_ROOM = """
+ALTER TABLE outbox_message ADD COLUMN room VARBINARY(30) GENERATED ALWAYS AS (
+    repeat('.', case when settled_at is not null then 0 when claimed_until is not null then 6
+        when claim_token is not null then 14 else 30 end)
+) STORED
+"""
+event.listen(message, "after_create", DDL(_ROOM).execute_if(callable_=_is_mysql))  # type: ignore[no-untyped-call]

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest revision in `migrations/versions`. Revisions are numbers, so that older and newer can be told apart."""
