@@ -5,6 +5,7 @@ A worker that is not bound by its CPU can send concurrency / latency events a se
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from bars.bar import Figure
 from bars.rows import fill
 from bars.sink import sink
 from bars.working import working
+from bench.child import run
 from bench.compare import FiguresMeanNothing
 from bench.processes import resident_peak
 from support.databases import Database
@@ -59,6 +61,20 @@ def steady(
             msg = f"the backlog of {backlog:,} was used up before the end: the rate is of less than {seconds:g} s"
             raise FiguresMeanNothing(msg)
         return Steady(rate, latency, max(resident_peak(each.process.pid) for each in running))
+
+
+def bare(body: Path, *, concurrency: int, seconds: float) -> float:
+    """Let the HTTP client alone send there; give its share of concurrency / latency."""
+    events = round(concurrency / DELAY * seconds)
+    sizes = ["--events", events, "--concurrency", concurrency]
+    with sink(delay=DELAY) as destination:
+        cost: dict[str, float] = run(
+            [sys.executable, "-m", "bench.bare", "--sink", destination.url, "--body", body, *sizes]
+        )
+        answered, held = destination.held
+    latency = held / answered
+    # The first ones of all come back together, one latency after the start.
+    return (events - concurrency) / (cost["seconds"] - latency) * latency / concurrency
 
 
 def distant(kind: str, found: list[Steady], concurrency: int) -> Iterator[Figure]:

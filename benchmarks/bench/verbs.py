@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,7 @@ from bars.bar import Figure
 from bench import compare as contest
 from bench import environments, idle, latency, memory, steady
 from bench.bench import Bench
-from bench.contestants import Contestant, everyone, named, ready
+from bench.contestants import Contestant, everyone, named, ready, write_body
 from bench.results import Section
 from bench.sinks import cheapest
 from bench.sweep import sweep
@@ -73,7 +73,10 @@ def swept(bench: Bench, peer: Contestant) -> Section:
 
 def distant(bench: Bench, concurrency: int = 512) -> Section:
     """A destination 50 ms away, at a high concurrency."""
-    figures = []
+    body, sizes = write_body(bench.folder), bench.sizes
+    alone = [steady.bare(body, concurrency=concurrency, seconds=sizes.seconds) for _ in range(sizes.rounds)]
+    what = f"the HTTP client alone: 50 ms away, concurrency {concurrency}, of concurrency ÷ latency"
+    figures = _shown([Figure(what, median(alone) * 100, unit=" %")])
     for kind in bench.kinds:
         found = [_steady(bench, kind, 1, concurrency) for _ in range(bench.sizes.rounds)]
         figures += _shown(steady.distant(kind, found, concurrency))
@@ -143,7 +146,7 @@ def memory_over(bench: Bench, concurrency: int = 512) -> Section:
     return bench.kept(figures, sizes, mebibytes=series)
 
 
-def _shown(figures: Iterator[Figure]) -> list[Figure]:
+def _shown(figures: Iterable[Figure]) -> list[Figure]:
     """Tell of each figure as it comes: a whole run takes its time."""
     found = list(figures)
     for each in found:
