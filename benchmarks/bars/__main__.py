@@ -4,12 +4,14 @@
     make bars ARGS="snapshot one-key --database postgresql"
     make bars ARGS="--short"
 
-PostgreSQL and MariaDB are private servers with their own defaults of durability, in a temporary directory.
+PostgreSQL and MariaDB are private servers with their own defaults of durability, in a temporary directory. InnoDB, which goes
+past the system's page cache that the other two have, is given half of the machine's memory, as an operator would.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -62,7 +64,8 @@ def _opened(kind: str, folder: Path, stack: ExitStack) -> Fresh:
         template = databases.postgres_template(postgres)
         return lambda: databases.postgres_database(postgres, template)
     if kind == "mariadb":
-        maria = stack.enter_context(MariaServer(durable=True, options=["innodb-buffer-pool-size=512M"]))
+        pool = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        maria = stack.enter_context(MariaServer(durable=True, options=[f"innodb-buffer-pool-size={pool}"]))
         tables = databases.maria_template(maria)
         return lambda: databases.maria_database(maria, tables)
     path = databases.sqlite_template(folder)
