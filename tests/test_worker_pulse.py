@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -14,6 +14,7 @@ from outbox.errors import OutboxError
 from outbox.policy import Policy
 from outbox.settings import Settings
 from outbox.store import Store
+from outbox.store.look import living
 from outbox.testing import ThreadedFakeServer
 from outbox.worker import Worker, thread
 from outbox.worker import pulse as module
@@ -24,6 +25,7 @@ from support.databases import Database
 from support.pauses import operate
 from support.rows import put
 from support.trouble import BODY
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -125,3 +127,36 @@ def test_trouble_with_a_purge_does_not_count(doing: Doing) -> None:
     report = Report()
     report.trouble(doing, OutboxError("it took too long"))
     assert report.database_works == (doing is Doing.PURGE)
+
+
+class _RefusingStore(Store):
+    """A store whose first heartbeat fails, as one does while somebody else holds SQLite's lock for long."""
+
+    refused = False
+
+    def heartbeat(self, *arguments: Any, **more: Any) -> None:
+        """Refuse once."""
+        if not self.refused:
+            self.refused = True
+            msg = "database is locked"
+            raise RuntimeError(msg)
+        super().heartbeat(*arguments, **more)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_heartbeat_that_failed_is_soon_made_up_for(database: Database, destination: ThreadedFakeServer) -> None:
+    """Not ten seconds later, when people have read that no worker is running."""
+    settings = Settings(endpoint=destination.url)
+
+    def is_seen() -> bool:
+        with database.engine.connect() as connection:
+            return bool(living(connection))
+
+    async def story() -> None:
+        worker = Worker(_RefusingStore(database.engine), Delivery(settings, Policy.of(settings)), settings)
+        running = asyncio.create_task(worker.run())
+        await asyncio.to_thread(eventually, is_seen, timeout=8.0)
+        worker.stop()
+        await running
+
+    asyncio.run(story())

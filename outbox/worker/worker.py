@@ -267,13 +267,15 @@ class Worker:
         identity, host = uuid4(), socket.gethostname()
         try:
             while True:
+                wait = LOOK_AGAIN_SECONDS
                 with contextlib.suppress(Exception):
                     await self._thread.call(
                         self._store.heartbeat, identity, host, os.getpid(), __version__, self._trouble()
                     )
+                    wait = HEARTBEAT_SECONDS
                 with contextlib.suppress(*TROUBLE):
                     await self._look_for_strangers()
-                await asyncio.sleep(HEARTBEAT_SECONDS)
+                await asyncio.sleep(wait)
         finally:
             with contextlib.suppress(Exception):
                 await self._thread.call(self._store.farewell, identity)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from outbox.schema import message, utc_after
-from outbox.store.look import standing
+from outbox.store.look import living, standing
 from outbox.testing import ThreadedFakeServer, fake_server
 from support.databases import Database, build_schema
 from support.events import body
@@ -49,9 +49,16 @@ class Shop:
         )
 
     def works(self, **changes: Any) -> WorkerProcess:
-        """Start a worker."""
+        """Start a worker, and wait until it is seen among the living."""
         given = {f"OUTBOX_{name.upper()}": str(value) for name, value in changes.items()}
-        return self._stack.enter_context(worker(self._folder, self.settings | {"OUTBOX_LOG_LEVEL": "info"} | given))
+        started = self._stack.enter_context(worker(self._folder, self.settings | {"OUTBOX_LOG_LEVEL": "info"} | given))
+        eventually(lambda: started.process.pid in self.living())
+        return started
+
+    def living(self) -> list[int]:
+        """The workers that are seen to live, by their processes."""
+        with self.database.engine.connect() as connection:
+            return [each.pid for each in living(connection)]
 
     def count(self, state: str) -> int:
         """How many messages are in a state."""
