@@ -9,8 +9,12 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Connection, insert
 
+from bars.explaining import explaining
+from outbox.doctor.finding import Level
+from outbox.doctor.work import messages
 from outbox.producer.ids import uuid7
 from outbox.schema import message, utc_after, utc_now
+from outbox.settings import Settings
 from outbox.store import Store
 from outbox.store.look import health, oldest_due, standing
 from outbox.store.look import status as status_module
@@ -96,6 +100,21 @@ def test_what_is_delivered_is_not_read(full: Database, look: Callable[[Connectio
     assert 0 < read <= most < _DELIVERED
 
 
+@mariadb_only
+def test_no_body_of_what_waits_is_read(full: Database) -> None:
+    """What counts a backlog of millions goes by the index that needs no row."""
+    names = {"names": ["overcentric"]}
+    with explaining(full.engine) as plans, full.engine.connect() as connection:
+        connection.execute(status_module._counts(exact=False, by_index=True), names)
+        connection.execute(status_module._due_by_destination(), names)
+        due(connection, "overcentric")
+    looks = [row for plan in plans for row in plan.rows if str(row["table"]).startswith("outbox_message")]
+    of_pending = [row for row in looks if row["key"] != "outbox_message_failed"]
+    assert len(of_pending) == 6
+    assert {row["key"] for row in of_pending} == {"outbox_message_pending"}
+    assert all("Using index" in row["Extra"] for row in of_pending)
+
+
 def _reads(connection: Connection) -> int:
     """Rows and index entries that this connection has read; asking reads none of them."""
     found = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'").all()
@@ -108,3 +127,16 @@ def test_strangers_wait_for_something(full: Database) -> None:
     with full.engine.connect() as connection:
         assert strangers(connection, ()) == ["crm", "overcentric"]
         assert strangers(connection, ("overcentric", "elsewhere")) == ["crm"]
+
+
+@mariadb_only
+@pytest.mark.parametrize("lives", [True, False])
+def test_doctor_tells_a_slow_worker_from_none(full: Database, lives: bool) -> None:  # noqa: FBT001 - a parameter
+    """Where it is not counted who is claimed: with a worker it may be busy, without one something is wrong."""
+    if lives:
+        with closing(Store(full.engine)) as store:
+            store.heartbeat(uuid7(), "shop-1", 4711, "0", None)
+    with full.engine.connect() as connection:
+        first = next(iter(messages(connection, Settings())))
+    assert first.level is (Level.WARNING if lives else Level.PROBLEM)
+    assert first.text.startswith("34 due, the oldest for 3 min")

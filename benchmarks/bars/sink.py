@@ -57,7 +57,8 @@ class Sink:
 
     def clear(self) -> None:
         """Begin anew."""
-        self._count.value = 0
+        self._count.value = self._answered.value = 0
+        self._held.value = 0.0
 
     def wait_for(self, count: int, timeout: float = 600.0) -> None:
         """Wait until so many have arrived."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,7 +16,7 @@ from typing import Any
 
 from bars.bar import Figure
 from bars.rows import fill
-from bars.sink import sink
+from bars.sink import Sink, sink
 from bars.working import working
 from bench.child import run
 from bench.compare import FiguresMeanNothing
@@ -53,10 +54,7 @@ def steady(
             each.until(" -> ", timeout=30)
         destination.wait_for(1, timeout=30)
         time.sleep(_WARM_SECONDS)
-        began, before, (answered, held) = time.perf_counter(), destination.count, destination.held
-        time.sleep(seconds)
-        rate = (destination.count - before) / (time.perf_counter() - began)
-        latency = (destination.held[1] - held) / (destination.held[0] - answered)
+        rate, latency = _over(destination, seconds)
         if destination.count >= backlog:
             msg = f"the backlog of {backlog:,} was used up before the end: the rate is of less than {seconds:g} s"
             raise FiguresMeanNothing(msg)
@@ -64,17 +62,32 @@ def steady(
 
 
 def bare(body: Path, *, concurrency: int, seconds: float) -> float:
-    """Let the HTTP client alone send there; give its share of concurrency / latency."""
-    events = round(concurrency / DELAY * seconds)
+    """Let the HTTP client alone send there; give its share of concurrency / latency over a span in the midst of it."""
+    events = round(concurrency / DELAY * (seconds + 2 * _WARM_SECONDS))
     sizes = ["--events", events, "--concurrency", concurrency]
-    with sink(delay=DELAY) as destination:
-        cost: dict[str, float] = run(
-            [sys.executable, "-m", "bench.bare", "--sink", destination.url, "--body", body, *sizes]
-        )
-        answered, held = destination.held
-    latency = held / answered
-    # The first ones of all come back together, one latency after the start.
-    return (events - concurrency) / (cost["seconds"] - latency) * latency / concurrency
+    with sink(delay=DELAY) as destination, ThreadPoolExecutor(1) as aside:
+        command = [sys.executable, "-m", "bench.bare", "--sink", destination.url, "--body", body, *sizes]
+        running = aside.submit(run, command)
+        destination.wait_for(1, timeout=30)
+        time.sleep(_WARM_SECONDS)
+        rate, latency = _over(destination, seconds)
+        if destination.count >= events:
+            msg = f"all {events:,} were sent before the end: the rate is of less than {seconds:g} s"
+            raise FiguresMeanNothing(msg)
+        running.result()
+    return rate * latency / concurrency
+
+
+def _over(destination: Sink, seconds: float) -> tuple[float, float]:
+    """The requests a second that arrive over a span, and how long each is held."""
+    began, before, (answered, held) = time.perf_counter(), destination.count, destination.held
+    time.sleep(seconds)
+    rate = (destination.count - before) / (time.perf_counter() - began)
+    answered_since = destination.held[0] - answered
+    if not answered_since:
+        msg = f"nothing was answered within {seconds:g} s"
+        raise FiguresMeanNothing(msg)
+    return rate, (destination.held[1] - held) / answered_since
 
 
 def distant(kind: str, found: list[Steady], concurrency: int) -> Iterator[Figure]:

@@ -18,7 +18,8 @@ down_revision: str | None = "0002"
 branch_labels: str | None = None
 depends_on: str | None = None
 
-# As many bytes as are still to come: 16 of the token, 8 of each time, 4 of the status, 2 by which "delivered" is longer.
+# As many bytes as are still to come: 16 of the token, 8 of one time (a settle writes the one and clears the other), 4 of the
+# status, 2 by which "delivered" is longer than "pending".
 _ROOM = (
     "repeat('.', case when settled_at is not null then 0 when claimed_until is not null then 6"
     " when claim_token is not null then 14 else 30 end)"

@@ -41,8 +41,8 @@ def status(*, loaded: Loaded, as_json: bool, interval: float | None) -> None:
     """Say how the outbox stands: a verdict in words, then counts, pauses, workers, and the most frequent errors.
 
     `pending` is the sum of `due`, `claimed` and `scheduled`. In a big table `delivered` is the database's own estimate;
-    the JSON object then says `"delivered_estimated": true`. In a big backlog MariaDB and MySQL do not count who is
-    claimed: null. Takes no lock that a worker waits for.
+    the JSON object then says `"delivered_estimated": true`. In a big backlog MariaDB and MySQL do not count
+    `claimed` and `retrying`: null. Takes no lock that a worker waits for.
     """
     from outbox.render import is_terminal
     from outbox.render.watch import watch

@@ -54,11 +54,12 @@ def _late(stands: Standing) -> Iterator[Finding]:
     claimed = "" if stands.claimed is None else f"{stands.claimed:,} claimed, "
     if oldest is None or oldest <= _STALE or stands.claimed:
         yield ok("messages", f"{stands.due:,} due, {claimed}{stands.scheduled:,} scheduled")
-    elif stands.claimed is None:
-        text = f"{stands.due:,} due, the oldest for {age(oldest)}; that many are not looked at one by one"
-        yield warning("messages", text, "See that workers run, and how fast they are: outbox status --watch")
+    elif stands.claimed is None and stands.workers:
+        text = f"{stands.due:,} due, the oldest for {age(oldest)}: too many to see which ones workers hold"
+        yield warning("messages", text, "See whether they become fewer: outbox status --watch")
     else:
-        text = f"{stands.due:,} due, the oldest for {age(oldest)}, and no worker holds any"
+        what = "is alive" if stands.claimed is None else "holds any"
+        text = f"{stands.due:,} due, the oldest for {age(oldest)}, and no worker {what}"
         yield problem("messages", text, "See that a worker runs, and what its log says")
 
 

@@ -61,7 +61,7 @@ _index(
 )
 
 # InnoDB moves each row of a page together when one of them becomes longer than it was. So each row has room for what a claim and
-# a settle will write, and its length stays the same until it is delivered. No statement of ours knows of the column.
+# a settle will write, and its length stays the same until it is delivered, unless an attempt fails. No statement of ours knows of it.
 _ROOM = """
 ALTER TABLE outbox_message ADD COLUMN room VARBINARY(30) GENERATED ALWAYS AS (
     repeat('.', case when settled_at is not null then 0 when claimed_until is not null then 6

@@ -13,6 +13,7 @@ from outbox.schema import message
 from outbox.store.evidence import Choice
 from outbox.store.position import Position, is_behind, raw_due
 from outbox.store.statements import (
+    BY_PENDING,
     DESTINATION,
     IS_DUE,
     IS_FREE,
@@ -84,7 +85,7 @@ def _select(dialect_name: str, choice: Choice, *, from_start: bool) -> Select[An
     if dialect_name == "mysql":
         query = select(text_id(dialect_name), raw_due(dialect_name))
         # On a short table MariaDB prefers another index and sorts.
-        query = query.with_hint(message, "FORCE INDEX (outbox_message_pending)", "mysql")
+        query = query.with_hint(message, BY_PENDING, "mysql")
     else:
         query = select(text_id(dialect_name), *NEEDED, columns.lost, IS_HELD.label("expired"), raw_due(dialect_name))
         query = query.with_for_update(skip_locked=True)

@@ -19,6 +19,7 @@ from outbox.store.gates import Gate, lock, look
 from outbox.store.heads import find_heads
 from outbox.store.pauses import Grounds, Length, open_again, prolong
 from outbox.store.statements import (
+    BY_PENDING,
     IS_DUE,
     IS_FREE,
     IS_PENDING,
@@ -175,7 +176,7 @@ def _due(dialect_name: str, choice: Choice) -> Select[Any]:
     query = select(text_id(dialect_name), columns.attempts, columns.on_unknown)
     if dialect_name == "mysql":
         # On a short table MariaDB prefers another index and sorts.
-        query = query.with_hint(message, "FORCE INDEX (outbox_message_pending)", "mysql")
+        query = query.with_hint(message, BY_PENDING, "mysql")
     conditions = (OF_DESTINATION, IS_PENDING, IS_UNKEYED, IS_DUE, IS_FREE, *choice.conditions)
     return query.where(*conditions).order_by(columns.due_at, columns.id).limit(bindparam("limit"))
 

@@ -67,6 +67,9 @@ IS_BLOCKED: ColumnElement[bool] = and_(
 BY_ID = "FORCE INDEX (PRIMARY)"
 """A hint for MariaDB and MySQL: any other index would lock the rows that it leads over, and in another order."""
 
+BY_PENDING = "FORCE INDEX (outbox_message_pending)"
+"""The same: by its statistics MariaDB may prefer another index, and sort, or read the rows with their bodies."""
+
 SETTLED: dict[str, Any] = {"claimed_until": null(), "lost": 0}
 """What every settle sets: nobody holds the row, and its worker has lived to tell."""
 

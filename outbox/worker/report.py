@@ -35,7 +35,7 @@ class Counts:
     released: int = 0
     lease_lost: int = 0
     due: int = 0
-    """What was due when a drain began."""
+    """What was due when a drain began: at least as much as it can settle."""
 
     @property
     def settled(self) -> int:

@@ -28,7 +28,7 @@ from outbox.store import TROUBLE, Gate, Store
 from outbox.worker.alone import Alone
 from outbox.worker.lane import Lane, Seen
 from outbox.worker.meter import Meter
-from outbox.worker.pace import LOOK_AGAIN_SECONDS, backoff
+from outbox.worker.pace import LOOK_AGAIN_SECONDS, Waits, backoff
 from outbox.worker.purging import Purger
 from outbox.worker.report import Doing, Report
 from outbox.worker.settling import Settler
@@ -265,17 +265,19 @@ class Worker:
     async def _beat(self) -> None:
         """Show this worker among the living. Nothing depends on it, so the database's trouble is not its matter."""
         identity, host = uuid4(), socket.gethostname()
+        sooner = Waits(LOOK_AGAIN_SECONDS, HEARTBEAT_SECONDS, 2.0)
         try:
             while True:
-                wait = LOOK_AGAIN_SECONDS
-                with contextlib.suppress(Exception):
+                try:
                     await self._thread.call(
                         self._store.heartbeat, identity, host, os.getpid(), __version__, self._trouble()
                     )
-                    wait = HEARTBEAT_SECONDS
-                with contextlib.suppress(*TROUBLE):
                     await self._look_for_strangers()
-                await asyncio.sleep(wait)
+                except Exception:  # noqa: BLE001 - claims and settles tell of it
+                    await asyncio.sleep(sooner.next())
+                else:
+                    sooner.restart()
+                    await asyncio.sleep(HEARTBEAT_SECONDS)
         finally:
             with contextlib.suppress(Exception):
                 await self._thread.call(self._store.farewell, identity)

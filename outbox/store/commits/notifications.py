@@ -58,10 +58,11 @@ async def _connect(engine: Engine) -> Connection:
         psycopg.AsyncConnection.connect(**connect_options(engine), autocommit=True)
     )
     try:
-        return await asyncio.shield(connecting)
+        await asyncio.wait([connecting])
     except asyncio.CancelledError:
         connecting.add_done_callback(_close)
         raise
+    return connecting.result()
 
 
 def _close(connecting: asyncio.Task[Connection]) -> None:

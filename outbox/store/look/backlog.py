@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from outbox.schema import message, utc_now
-from outbox.store.statements import IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED, OF_DESTINATION
+from outbox.store.statements import BY_PENDING, IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED, OF_DESTINATION
 from outbox.store.waiting import strangers
 
 
@@ -40,7 +40,7 @@ def _queries() -> list[Select[Any]]:
         .where(*waiting, IS_UNKEYED)
         .order_by(columns.due_at, columns.id)
         .limit(1)
-        .with_hint(message, "FORCE INDEX (outbox_message_pending)", "mysql")
+        .with_hint(message, BY_PENDING, "mysql")
     )
     least = select(func.min(columns.due_at)).where(*waiting, ~IS_UNKEYED)
     return [select(utc_now().label("now"), each.scalar_subquery().label("oldest")) for each in (first, least)]

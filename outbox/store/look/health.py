@@ -1,4 +1,4 @@
-"""What a monitoring system asks for, in as few statements as may be."""
+"""What a monitoring system asks for, by short looks at indexes."""
 
 from __future__ import annotations
 

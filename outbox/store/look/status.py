@@ -35,7 +35,7 @@ from outbox.store.gates import Reading, readings
 from outbox.store.look.filters import Filters
 from outbox.store.look.groups import Group, Grouping, groups
 from outbox.store.look.workers import Trouble, Worker, last_seen, living, troubles
-from outbox.store.statements import IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED
+from outbox.store.statements import BY_PENDING, IS_DUE, IS_FREE, IS_PENDING, IS_UNKEYED
 from outbox.store.waiting import strangers
 
 EXACT_BELOW = 100_000
@@ -101,7 +101,7 @@ class Counted:
     """Without those that an operator has discarded."""
     discarded: int
     oldest_due_seconds: float | None
-    """How long the oldest due message has been due; None where nothing is."""
+    """How long the oldest of `due` has been due; None where nothing is."""
     now: datetime
     """The database's clock."""
 
@@ -137,8 +137,8 @@ def standing(connection: Connection, known: Iterable[str]) -> Standing:
 def counted(connection: Connection) -> Counted:
     """Count in few statements."""
     total = _estimate(connection)
-    exact = total is None or total < EXACT_BELOW
-    row = None if exact else _many(connection)
+    row = _many(connection)
+    exact = row is None and (total is None or total < EXACT_BELOW)
     if row is None:
         row = connection.execute(_counts(exact=exact)).one()
     pending = row.pending_plain + row.pending_keyed
@@ -150,7 +150,7 @@ def counted(connection: Connection) -> Counted:
         claimed=claimed,
         scheduled=pending - due - (claimed or 0),
         retrying=_both(row.retrying_plain, row.retrying_keyed),
-        delivered=max(0, (row.total if total is None or exact else total) - pending - row.failed - row.discarded),
+        delivered=max(0, (row.total if exact else total or 0) - pending - row.failed - row.discarded),
         delivered_estimated=not exact,
         failed=row.failed,
         discarded=row.discarded,
@@ -160,7 +160,7 @@ def counted(connection: Connection) -> Counted:
 
 
 def _many(connection: Connection) -> Row[Any] | None:
-    """Count by an index alone; None where that is not needed."""
+    """Count by an index alone; None where that is not needed. Not by the estimate: MySQL's may be a day old."""
     if connection.dialect.name != "mysql":
         return None
     query = _counts(exact=False, by_index=True)
@@ -173,7 +173,6 @@ def _both(plain: int | None, keyed: int | None) -> int | None:
 
 
 _NAMES: BindParameter[str] = bindparam("names", expanding=True)
-_BY_INDEX = "FORCE INDEX (outbox_message_pending)"
 
 _FAILED = Filters(state=State.FAILED, undiscarded=True)
 
@@ -221,7 +220,7 @@ def _pending(*, keyed: bool, by_index: bool) -> Subquery:
         func.min(case((is_due, message.c.due_at))).label(f"oldest_{kind}"),
     ).where(IS_PENDING, ~IS_UNKEYED if keyed else IS_UNKEYED)
     if by_index:
-        query = query.where(message.c.destination.in_(_NAMES)).with_hint(message, _BY_INDEX, "mysql")
+        query = query.where(message.c.destination.in_(_NAMES)).with_hint(message, BY_PENDING, "mysql")
     return query.subquery()
 
 
@@ -276,12 +275,13 @@ def _unconfigured(connection: Connection, known: Collection[str]) -> list[Unconf
 
 @functools.cache
 def _due_by_destination() -> Select[Any]:
-    """Each of the two counts goes by its partial index."""
+    """Each of the two counts goes by its partial index; on MariaDB and MySQL by the one that needs no row."""
     columns = message.c
     parts = [
         select(columns.destination.label("name"), func.count().label("due"))
         .where(IS_PENDING, is_of_kind, IS_DUE, columns.destination.in_(_NAMES))
         .group_by(columns.destination)
+        .with_hint(message, BY_PENDING, "mysql")
         for is_of_kind in (IS_UNKEYED, ~IS_UNKEYED)
     ]
     both = union_all(*parts).subquery("both_kinds")
