@@ -264,14 +264,13 @@ class Worker:
 
     async def _beat(self) -> None:
         """Show this worker among the living. Nothing depends on it, so the database's trouble is not its matter."""
-        identity, host = uuid4(), socket.gethostname()
+        identity = uuid4()
+        me = (identity, socket.gethostname(), os.getpid(), __version__)
         sooner = Waits(LOOK_AGAIN_SECONDS, HEARTBEAT_SECONDS, 2.0)
         try:
             while True:
                 try:
-                    await self._thread.call(
-                        self._store.heartbeat, identity, host, os.getpid(), __version__, self._trouble()
-                    )
+                    await self._thread.call(self._store.heartbeat, *me, self._trouble())
                     await self._look_for_strangers()
                 except Exception:  # noqa: BLE001 - claims and settles tell of it
                     await asyncio.sleep(sooner.next())
