@@ -52,12 +52,7 @@ def steady(
     ):
         for each in running:
             each.until(" -> ", timeout=30)
-        destination.wait_for(1, timeout=30)
-        time.sleep(_WARM_SECONDS)
-        rate, latency = _over(destination, seconds)
-        if destination.count >= backlog:
-            msg = f"the backlog of {backlog:,} was used up before the end: the rate is of less than {seconds:g} s"
-            raise FiguresMeanNothing(msg)
+        rate, latency = _in_the_midst(destination, backlog, seconds)
         return Steady(rate, latency, max(resident_peak(each.process.pid) for each in running))
 
 
@@ -68,26 +63,23 @@ def bare(body: Path, *, concurrency: int, seconds: float) -> float:
     with sink(delay=DELAY) as destination, ThreadPoolExecutor(1) as aside:
         command = [sys.executable, "-m", "bench.bare", "--sink", destination.url, "--body", body, *sizes]
         running = aside.submit(run, command)
-        destination.wait_for(1, timeout=30)
-        time.sleep(_WARM_SECONDS)
-        rate, latency = _over(destination, seconds)
-        if destination.count >= events:
-            msg = f"all {events:,} were sent before the end: the rate is of less than {seconds:g} s"
-            raise FiguresMeanNothing(msg)
+        rate, latency = _in_the_midst(destination, events, seconds)
         running.result()
     return rate * latency / concurrency
 
 
-def _over(destination: Sink, seconds: float) -> tuple[float, float]:
-    """The requests a second that arrive over a span, and how long each is held."""
+def _in_the_midst(destination: Sink, events: int, seconds: float) -> tuple[float, float]:
+    """The requests a second that arrive over a span, and how long each is held; of so many that are sent in all."""
+    destination.wait_for(1, timeout=30)
+    time.sleep(_WARM_SECONDS)
     began, before, (answered, held) = time.perf_counter(), destination.count, destination.held
     time.sleep(seconds)
     rate = (destination.count - before) / (time.perf_counter() - began)
-    answered_since = destination.held[0] - answered
-    if not answered_since:
-        msg = f"nothing was answered within {seconds:g} s"
+    answered_since, held_since = destination.held[0] - answered, destination.held[1] - held
+    if not answered_since or destination.count >= events:
+        msg = f"all {events:,} or none were sent before the end: the rate is not that of {seconds:g} s"
         raise FiguresMeanNothing(msg)
-    return rate, (destination.held[1] - held) / answered_since
+    return rate, held_since / answered_since
 
 
 def distant(kind: str, found: list[Steady], concurrency: int) -> Iterator[Figure]:
